@@ -1,0 +1,1 @@
+"""ganedu: the helpers behind the course on generative adversarial networks."""
