@@ -119,9 +119,7 @@ def slopes(D: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return grad.flatten(d.ndim)
 
 
-def r1(
-    D: Callable[[Tensor], Tensor], x_real: Tensor, x_fake: Tensor | None = None, gamma: float = 1.0
-) -> Tensor:
+def r1(D: Callable[[Tensor], Tensor], x_real: Tensor, x_fake: Tensor | None = None, gamma: float = 1.0) -> Tensor:
     """gamma / 2 * E |grad d(x)|^2 at real samples. Source: Mescheder et al. 2018, eq. 9."""
     return 0.5 * gamma * slopes(D, x_real).square().sum(-1).mean(-1)
 
