@@ -15,11 +15,12 @@ from torch.nn.functional import relu, softplus
 
 
 class Loss(NamedTuple):
-    """The two players' goals, each to be minimised, and what to call them in a legend."""
+    """The two players' goals, each to be minimised; a name for legends; whether `g_loss` reads `d_real` too."""
 
     name: str
     d_loss: Callable[[Tensor, Tensor], Tensor]
     g_loss: Callable[[Tensor, Tensor | None], Tensor]
+    pairs: bool = False
 
 
 # -log sigma(d) = softplus(-d) and -log(1 - sigma(d)) = softplus(d), finite for every d
@@ -103,7 +104,7 @@ non_saturating = Loss("non-saturating", cross_entropy_d, non_saturating_g)
 least_squares = Loss("least squares", least_squares_d, least_squares_g)
 hinge = Loss("hinge", hinge_d, wasserstein_g)
 wasserstein = Loss("Wasserstein", wasserstein_d, wasserstein_g)
-relativistic = Loss("relativistic", relativistic_d, relativistic_g)
+relativistic = Loss("relativistic", relativistic_d, relativistic_g, pairs=True)
 ALL = (minimax, non_saturating, least_squares, hinge, wasserstein, relativistic)
 
 

@@ -1,0 +1,109 @@
+"""Checkpoints on disk: weights as safetensors, records as JSON, whole or not at all; nothing is unpickled."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+CHECKPOINT, RECORDS = "checkpoint.safetensors", "records.json"
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` beside `path`, then rename: a reader, or a crash, sees the old file or the new one, never half.
+
+    Raises OSError (disk full, no permission) with the path in its text; the old file is then untouched.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as f:
+            temporary = f.name
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except OSError as e:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OSError(
+            e.errno, f"cannot write {path}: {e.strerror}. What was there before is untouched; free some space or "
+            "choose another folder."
+        ) from e  # fmt: skip
+
+
+def write(folder: str | Path, tensors: dict[str, Tensor], header: dict, history: dict[str, list[float]]) -> None:
+    """Write the two files of a checkpoint. Records first: killed in between, `read` cuts them to the step."""
+    from safetensors.torch import save
+
+    folder = Path(folder)
+    write_atomic(folder / RECORDS, json.dumps(history).encode())
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    write_atomic(folder / CHECKPOINT, save(tensors, metadata={"ganedu": json.dumps(header)}))
+
+
+def read(folder: str | Path) -> tuple[dict[str, Tensor], dict, dict[str, list[float]]]:
+    """(tensors, header, history) of the checkpoint in `folder`.
+
+    Raises FileNotFoundError when there is none, ValueError when it is truncated, a pickle, or not ours.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    path = Path(folder) / CHECKPOINT
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no checkpoint in {folder}: {CHECKPOINT} is missing. Train first, with --out {folder}."
+        )
+    data = path.read_bytes()
+    if data[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        raise ValueError(f"{path} is a pickle, which can run code when read; only safetensors are read here.")
+    try:
+        tensors = load(data)
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["ganedu"])
+    except (SafetensorError, KeyError, ValueError) as e:
+        raise ValueError(
+            f"{path} cannot be read: it is truncated, damaged, or not written by ganedu ({e}). Restore it from a copy, "
+            "or train again."
+        ) from e
+    try:
+        history = json.loads((path.parent / RECORDS).read_text())
+    except (OSError, ValueError):
+        history = {}  # the records are for the eye; a run can go on without them
+    return tensors, header, {k: v[: header["step"]] for k, v in history.items()}
+
+
+def check_fits(tensors: dict[str, Tensor], wanted: dict[str, dict[str, Tensor]], folder: str | Path) -> None:
+    """Raise ValueError, naming the first difference, unless `tensors` hold just the state of the modules `wanted`."""
+    for name, state in wanted.items():
+        given = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+        for key in state.keys() | given.keys():
+            a = tuple(given[key].shape) if key in given else "nothing"
+            b = tuple(state[key].shape) if key in state else "nothing"
+            if a != b:
+                raise ValueError(
+                    f"the checkpoint in {folder} is of another model: {name}.{key} is {a} there and {b} here. "
+                    "Give the settings it was trained with."
+                )
+
+
+def flatten_optimiser(state: dict) -> tuple[dict[str, Tensor], list[dict]]:
+    """An optimiser's state_dict as flat tensors "0.exp_avg", ..., and its groups without the parameters."""
+    flat = {f"{i}.{k}": torch.as_tensor(v) for i, s in state["state"].items() for k, v in s.items() if v is not None}
+    return flat, [{k: v for k, v in g.items() if k != "params"} for g in state["param_groups"]]
+
+
+def unflatten_optimiser(tensors: dict[str, Tensor], name: str, groups: list[dict], fresh: dict) -> dict:
+    """The state_dict that `flatten_optimiser` flattened; `fresh` is the state_dict of the optimiser to fill."""
+    state: dict[int, dict] = {}
+    for key, value in tensors.items():
+        if key.startswith(f"{name}."):
+            _, index, field = key.split(".")
+            state.setdefault(int(index), {})[field] = value
+    filled = [{**g, "params": f["params"]} for g, f in zip(groups, fresh["param_groups"], strict=True)]
+    for g in filled:
+        g.update({k: tuple(v) for k, v in g.items() if k == "betas"})  # JSON has no tuples
+    return {"state": state, "param_groups": filled}

@@ -1,0 +1,51 @@
+"""Samples from a trained generator: the same for equal seeds, and without disturbing anybody's random numbers."""
+
+import contextlib
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def refresh_batchnorm(G: nn.Module, batches: int = 20, batch_size: int = 256) -> None:
+    """Set G's batch-norm statistics to their plain mean over `batches` batches of its own noise (and random labels)."""
+    norms = [m for m in G.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    momenta = [m.momentum for m in norms]
+    for m in norms:
+        m.reset_running_stats()
+        m.momentum = None  # a plain mean instead of a running one
+    G.train()
+    for _ in range(batches):
+        G(*noise(G, batch_size))
+    for m, momentum in zip(norms, momenta, strict=True):
+        m.momentum = momentum
+
+
+@torch.no_grad()
+def generate(G: nn.Module, n: int, labels: Tensor | None = None, seed: int = 0, batch_size: int = 500) -> Tensor:
+    """`n` samples of G in eval mode, as float32 on the CPU. Conditional: `labels` (n,), or random ones for None."""
+    was_training = G.training
+    G.eval()
+    with seeded(seed):
+        z, *y = noise(G, n)
+        inputs = (z, *y) if labels is None else (z, labels.to(z.device))
+        x = torch.cat([G(*(t[i : i + batch_size] for t in inputs)).float().cpu() for i in range(0, n, batch_size)])
+    G.train(was_training)
+    return x
+
+
+def noise(G: nn.Module, n: int) -> tuple[Tensor, ...]:
+    device = next(G.parameters()).device
+    z = torch.randn(n, G.z_dim, device=device)
+    classes = getattr(G, "n_classes", 0)
+    return (z, torch.randint(classes, (n,), device=device)) if classes else (z,)
+
+
+@contextlib.contextmanager
+def seeded(seed: int):
+    """Torch's random numbers from `seed` inside, and as if nothing had happened afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,263 @@
+"""The Trainer, which runs any step; the only module that knows the engine, Hugging Face Accelerate."""
+
+import contextlib
+import copy
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from . import checkpoints
+from .sampling import generate, refresh_batchnorm, seeded
+from .steps import acgan_step, cgan_step, train_step
+
+__all__ = ["Diverged", "Trainer", "acgan_step", "cgan_step", "constant", "linear_second_half", "train_step"]
+
+# ----------------------------------------------------------------------------------------------------- the Trainer
+
+
+def constant(progress: float) -> float:
+    """Learning rates stay as they are."""
+    return 1.0
+
+
+def linear_second_half(progress: float) -> float:
+    """Full learning rate for the first half of the run, then linearly down to zero; `progress` runs from 0 to 1."""
+    return min(1.0, 2 * (1 - progress))
+
+
+class Diverged(RuntimeError):
+    """A value that a step returned is not finite."""
+
+
+class Trainer:
+    """Runs a step over and over; yields records; can stop, be saved, be killed, and go on to the same numbers.
+
+    step       function `step(*batch, **players) -> {name: detached scalar tensor}`; settings by functools.partial
+    players    dict name -> module or optimiser, handed to the step by name
+    data       function n -> tensor or tuple of tensors, from torch's global random numbers: `ring(8).sample`,
+               `images.sample`, `images.sample_labelled`
+    batch_size what one round draws; with n_critic steps of D in it, n_critic times the batch of one step
+    seed       of the trainer's own random numbers: whatever you draw between two records does not change the run
+    ema        decay of the running average of the module `G`, or None
+    schedule   function of progress 0..1 that multiplies every learning rate
+    precision  "no" or "bf16"; bf16 where there is CUDA by default, float32 elsewhere (bf16 convolutions on a CPU
+               are slower)
+
+    `history` holds every value of every step, as a dict of lists of floats. Raises ValueError for a precision that
+    differs from an earlier Trainer's in this process: Accelerate keeps one a process.
+    """
+
+    def __init__(
+        self,
+        step: Callable[..., dict[str, Tensor]],
+        players: dict[str, object],
+        data: Callable[[int], Tensor | tuple[Tensor, ...]],
+        *,
+        batch_size: int = 64,
+        seed: int = 0,
+        ema: float | None = None,
+        schedule: Callable[[float], float] = constant,
+        precision: str | None = None,
+    ):
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} does not fit: give 1 or more.")
+        self.step_function, self.data, self.batch_size, self.schedule = step, data, batch_size, schedule
+        self.accelerator = _engine(precision)
+        self.device = self.accelerator.device
+        self.players = {k: self.accelerator.prepare(v) for k, v in players.items()}
+        self.modules = {k: v for k, v in self.players.items() if isinstance(v, nn.Module)}
+        self.optimisers = {k: v for k, v in self.players.items() if isinstance(v, torch.optim.Optimizer)}
+        self._base_lr = {k: [g["lr"] for g in o.param_groups] for k, o in self.optimisers.items()}
+        self.ema = _average(self.modules["G"], ema) if ema is not None else None
+        self.step, self.seconds = 0, 0.0
+        self.history: dict[str, list[float]] = {}
+        self._pending: list[dict[str, Tensor]] = []  # records stay on the device until a chunk is full
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self._rng = _rng_state()
+
+    def run(self, steps: int | None = None, seconds: float | None = None, *, every: int = 50) -> Iterator[dict]:
+        """Train until `steps` or `seconds`, both counted from the run's start, whichever comes first.
+
+        Yields a record {"step", "seconds", name: mean over the chunk, ...} every `every` steps and at the end. Only the
+        time spent in training counts. Ctrl-C or a kernel's interrupt takes effect between two steps: records are kept
+        and another `run` goes on. Raises Diverged, naming value and step, when a value is not finite.
+        """
+        if steps is None and seconds is None:
+            raise ValueError("say how long: run(steps=...) or run(seconds=...).")
+        if every < 1:
+            raise ValueError(f"every={every} does not fit: give 1 or more.")
+        while not self._done(steps, seconds):
+            end = self.step + every
+            try:
+                with self._own_random_numbers(), _interrupt_between_steps() as interrupted:
+                    start, before = time.perf_counter(), self.seconds
+                    while self.step < end and not self._done(steps, seconds):
+                        self._set_learning_rates(steps, seconds)
+                        self._one_step()
+                        self.seconds = before + time.perf_counter() - start
+                        if interrupted():
+                            break
+            finally:
+                record = self._fetch()
+            if interrupted():
+                raise KeyboardInterrupt(f"stopped after step {self.step}; run(...) again goes on from here")
+            yield record
+
+    def _one_step(self) -> None:
+        batch = self.data(self.batch_size)
+        batch = batch if isinstance(batch, tuple) else (batch,)
+        batch = tuple(b.to(self.device) for b in batch)
+        with self.accelerator.autocast():
+            self._pending.append(self.step_function(*batch, **self.players))
+        if self.ema is not None:
+            self.ema.update_parameters(self.modules["G"])
+        self.step += 1
+
+    def _done(self, steps: int | None, seconds: float | None) -> bool:
+        return (steps is not None and self.step >= steps) or (seconds is not None and self.seconds >= seconds)
+
+    def _set_learning_rates(self, steps: int | None, seconds: float | None) -> None:
+        progress = max(self.step / steps if steps else 0.0, self.seconds / seconds if seconds else 0.0)
+        factor = self.schedule(progress)
+        for name, optimiser in self.optimisers.items():
+            for group, lr in zip(optimiser.param_groups, self._base_lr[name], strict=True):
+                group["lr"] = lr * factor
+
+    def _fetch(self) -> dict:
+        """Bring the pending records over from the device in one transfer; check them; return the chunk's means."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return {"step": self.step, "seconds": self.seconds}
+        names = list(pending[0])
+        values = torch.stack([torch.stack([r[k].float() for k in names]) for r in pending]).cpu()  # (steps, names)
+        for name, column in zip(names, values.T.tolist(), strict=True):
+            self.history.setdefault(name, []).extend(column)
+        finite = values.isfinite()
+        if not finite.all():
+            row, col = (~finite).nonzero()[0].tolist()
+            raise Diverged(
+                f"{names[col]} is {values[row, col].item()} at step {self.step - len(pending) + row + 1}: training has "
+                "left the finite numbers. Lower the learning rate, or add a penalty (R1) to D's loss; the last "
+                "checkpoint is from before this and still good."
+            )
+        means = values.double().mean(0).tolist()
+        return {"step": self.step, "seconds": self.seconds, **dict(zip(names, means, strict=True))}
+
+    @contextlib.contextmanager
+    def _own_random_numbers(self):
+        with torch.random.fork_rng():
+            _set_rng_state(self._rng)
+            try:
+                yield
+            finally:
+                self._rng = _rng_state()
+
+    # -------------------------------------------------------------------------------------------- what was learnt
+
+    def averaged(self, batches: int = 20) -> nn.Module:
+        """The generator to sample from, in eval mode: a copy of the running average, or of G itself without `ema`.
+
+        Averaged weights never ran with the batch-norm statistics they inherit, so those are taken anew over `batches`
+        batches of 256. Source of the average: Yazici et al. 2019, section 2.
+        """
+        source = self.modules["G"] if self.ema is None else self.ema.module
+        G = copy.deepcopy(self.accelerator.unwrap_model(source))
+        with seeded(0):
+            refresh_batchnorm(G, batches)
+        return G.eval().requires_grad_(False)
+
+    def sample(self, n: int, labels: Tensor | None = None, seed: int = 0) -> Tensor:
+        """`n` samples of the averaged generator, on the CPU; the same for equal seeds, however often it is called."""
+        return generate(self.averaged(), n, labels, seed)
+
+    # ------------------------------------------------------------------------------------------------ checkpoints
+
+    def save(self, folder: str | Path, settings: dict | None = None) -> None:
+        """Write `folder`/checkpoint.safetensors (everything a resumed run needs) and records.json, each atomically."""
+        tensors = {"rng": self._rng[0], **({"rng_cuda": self._rng[1]} if len(self._rng) > 1 else {})}
+        modules = dict(self.modules) if self.ema is None else {**self.modules, "ema": self.ema}
+        for name, module in modules.items():
+            tensors |= {f"{name}.{k}": v for k, v in self.accelerator.unwrap_model(module).state_dict().items()}
+        groups = {}
+        for name, optimiser in self.optimisers.items():
+            flat, groups[name] = checkpoints.flatten_optimiser(optimiser.state_dict())
+            tensors |= {f"{name}.{k}": v for k, v in flat.items()}
+        header = {"step": self.step, "seconds": self.seconds, "optimisers": groups, "settings": settings or {}}
+        checkpoints.write(folder, tensors, header, self.history)
+
+    def load(self, folder: str | Path) -> dict:
+        """Go on from `folder`: restores players, average, random numbers, step, seconds, history; returns settings.
+
+        Raises FileNotFoundError, or ValueError for a file that is truncated, a pickle, or another model's; the trainer
+        is then unchanged.
+        """
+        tensors, header, history = checkpoints.read(folder)
+        modules = dict(self.modules) if self.ema is None else {**self.modules, "ema": self.ema}
+        modules = {k: self.accelerator.unwrap_model(m) for k, m in modules.items()}
+        checkpoints.check_fits(tensors, {k: m.state_dict() for k, m in modules.items()}, folder)
+        for name, module in modules.items():
+            module.load_state_dict({k: tensors[f"{name}.{k}"] for k in module.state_dict()})
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(
+                checkpoints.unflatten_optimiser(tensors, name, header["optimisers"][name], optimiser.state_dict())
+            )
+        self._rng = [tensors["rng"].cpu()] + ([tensors["rng_cuda"].cpu()] if "rng_cuda" in tensors else [])
+        self.step, self.seconds, self.history = header["step"], header["seconds"], history
+        return header["settings"]
+
+
+# --------------------------------------------------------------------------------------------------------- helpers
+
+
+def _average(G: nn.Module, decay: float) -> nn.Module:
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    if not 0 <= decay < 1:
+        raise ValueError(f"ema={decay} does not fit: a decay from 0 to below 1, such as 0.99, or None.")
+    return AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+
+def _rng_state() -> list[Tensor]:
+    return [torch.get_rng_state()] + ([torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [])
+
+
+def _set_rng_state(state: list[Tensor]) -> None:
+    torch.set_rng_state(state[0])
+    if len(state) > 1:
+        torch.cuda.set_rng_state(state[1])
+
+
+def _engine(precision: str | None):
+    from accelerate import Accelerator
+
+    if precision is None:
+        precision = "bf16" if torch.cuda.is_available() else "no"
+    if precision not in ("no", "bf16"):
+        raise ValueError(f"precision={precision!r} does not fit: 'no' (float32) or 'bf16'.")
+    try:
+        return Accelerator(mixed_precision=precision)
+    except ValueError as e:
+        raise ValueError(
+            f"precision={precision!r}, but an earlier Trainer in this process uses another: Accelerate keeps one a "
+            "process. Restart the kernel to change it."
+        ) from e
+
+
+@contextlib.contextmanager
+def _interrupt_between_steps():
+    """Hold back Ctrl-C until asked: a step cut in half would leave D a move ahead of G."""
+    hits: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    previous = signal.signal(signal.SIGINT, lambda *_: hits.append(1))
+    try:
+        yield lambda: bool(hits)
+    finally:
+        signal.signal(signal.SIGINT, previous)
