@@ -1,0 +1,163 @@
+"""One picture, updated in place: `show` it, `explore` it with sliders, or `watch` it while a trainer runs.
+
+Nothing here stacks plots: a change replaces the picture. Where no kernel is alive (a web page, print) the stored PNG
+and its text stand in the widget's place.
+"""
+
+import asyncio
+import html
+import io
+
+import ipywidgets as w
+from IPython.display import display
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def png(fig, close: bool = True) -> bytes:
+    """The figure as PNG; closed afterwards, so that pyplot neither shows it again nor keeps it."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=fig.dpi)
+    if close:
+        import matplotlib.pyplot as plt
+
+        plt.close(fig)
+    return buffer.getvalue()
+
+
+def titles(fig) -> str:
+    """The figure's titles in one line: they state the finding, so they are its text as well."""
+    texts = [fig.get_suptitle()] + [ax.get_title(loc=k) for ax in fig.axes for k in ("left", "center", "right")]
+    return ". ".join(" ".join(t.split()) for t in texts if t)
+
+
+def show(fig, alt: str) -> None:
+    """Display a figure once, with `alt` as the text that stands for it: what it shows, not that it is a figure."""
+    if not alt.strip():
+        raise ValueError("a figure needs a text for those who cannot see it: show(fig, alt='what it shows').")
+    publish(png(fig), alt)
+
+
+def publish(picture: bytes, alt: str, handle=None):
+    """Display, or put in the place of `handle`, a PNG with its text; returns the handle."""
+    bundle, metadata = {"image/png": picture, "text/plain": alt}, {"image/png": {"alt": alt}}
+    if handle is None:
+        return display(bundle, raw=True, metadata=metadata, display_id=True)
+    handle.update(bundle, raw=True, metadata=metadata)
+    return handle
+
+
+def display_widget(widget: w.Widget, picture: bytes, alt: str) -> None:
+    """Display a widget; a page without a kernel shows `picture` with `alt` instead."""
+    bundle = {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
+    bundle |= {"image/png": picture, "text/plain": alt}
+    display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+def control(name: str, spec) -> w.Widget:
+    """A widget as it is; (low, high[, step[, value]]) a slider; a list a menu; a dict of name -> value one too."""
+    label = name.replace("_", " ")
+    common = {"description": label, "style": {"description_width": "8em"}, "layout": w.Layout(width="28em")}
+    if isinstance(spec, w.Widget):
+        return spec
+    if isinstance(spec, list | dict):
+        return w.Dropdown(options=spec, **common)
+    if isinstance(spec, bool):
+        return w.Checkbox(value=spec, description=label, indent=False)
+    low, high, step, value = (*spec, *(None, None)[len(spec) - 2 :])
+    whole = all(isinstance(v, int) for v in spec)
+    step = step or (1 if whole else (high - low) / 100)
+    slider = w.IntSlider if whole else w.FloatSlider
+    return slider(min=low, max=high, step=step, value=low if value is None else value, **common)
+
+
+class Explorer:
+    """Controls above one picture; see `explore`."""
+
+    def __init__(self, draw, controls: dict, alt: str):
+        self.draw, self.alt = draw, alt
+        self.controls = {k: control(k, v) for k, v in controls.items()}
+        self.image = w.Image(format="png", layout=w.Layout(max_width="100%", object_fit="contain"))
+        self.text = w.HTML()
+        self.widget = w.VBox([w.HBox(list(self.controls.values()), layout=w.Layout(flex_flow="row wrap")), self.image,
+                              self.text])  # fmt: skip
+        self._waiting = False
+        for c in self.controls.values():
+            c.observe(self._changed, "value")
+        self.render()
+
+    @property
+    def values(self) -> dict:
+        return {k: c.value for k, c in self.controls.items()}
+
+    def _changed(self, _) -> None:
+        """Ask for one redraw; changes that come before it are drawn by it, so the latest wins and nothing queues."""
+        if self._waiting:
+            return
+        try:
+            asyncio.get_running_loop().call_later(0.02, self.render)
+            self._waiting = True
+        except RuntimeError:  # no event loop: a script or a test
+            self.render()
+
+    def render(self) -> None:
+        self._waiting = False
+        try:
+            fig = self.draw(**self.values)
+            text = f"{self.alt} {titles(fig)}".strip()
+            self.image.value = png(fig)
+        except Exception as e:  # a mistake in draw must be seen, not vanish in a callback
+            text = f"{type(e).__name__}: {e}"
+        self.image.alt = text
+        self.text.value = f'<div role="status" aria-live="polite">{html.escape(text)}</div>'
+
+
+def explore(draw, *, alt: str = "", **controls) -> Explorer:
+    """Sliders that move one picture: `draw(**values)` returns a figure, drawn anew in place at each change.
+
+    A control is (low, high), (low, high, step) or (low, high, step, value) for a slider, a list or dict for a menu,
+    True or False for a box to tick, or any ipywidgets control. `draw` looks things up or computes them in a few
+    milliseconds; what is slow belongs before it. The figure's titles, after `alt`, are its text.
+    """
+    explorer = Explorer(draw, controls, alt)
+    display_widget(explorer.widget, explorer.image.value, explorer.image.alt)
+    return explorer
+
+
+def watch(trainer, *, steps: int | None = None, seconds: float | None = None, every: int = 50, draw=None):
+    """Run a trainer to its end behind a progress bar; in a notebook, with a live picture from `draw(record)`.
+
+    `draw` returns a figure, whose titles are its text. An interrupt keeps all records, and calling again goes on.
+    Returns the trainer.
+    """
+    from tqdm import tqdm
+
+    notebook = _in_notebook()
+    total = steps if steps is not None else round(seconds, 1)
+    bar = tqdm(total=total, unit=" steps" if steps is not None else " s", file=io.StringIO() if notebook else None)
+    picture = None
+    line = display({"text/plain": str(bar)}, raw=True, display_id=True) if notebook else None
+    try:
+        for record in trainer.run(steps=steps, seconds=seconds, every=every):
+            bar.n = record["step"] if steps is not None else min(round(record["seconds"], 1), total)
+            bar.set_postfix({k: f"{v:.3g}" for k, v in record.items() if k not in ("step", "seconds")}, refresh=False)
+            if notebook:
+                line.update({"text/plain": str(bar)}, raw=True)
+                if draw is not None:
+                    fig = draw(record)
+                    alt = titles(fig)
+                    picture = publish(png(fig), alt, picture)
+            else:
+                bar.refresh()
+    except KeyboardInterrupt:
+        print(f"Stopped at step {trainer.step}; every record is kept. Run the cell again to go on.")
+    finally:
+        bar.close()
+    return trainer
+
+
+def _in_notebook() -> bool:
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
