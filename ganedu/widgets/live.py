@@ -19,7 +19,7 @@ FRAME = 0.15  # seconds between two pictures: a PNG of 40 KB crosses a slow line
 
 
 class LiveGame:
-    """`LiveGame(steps=300)` in a cell: run, pause, step, reset; data, loss, rates and steps of D act on the running game.
+    """`LiveGame(steps=300)`: run, pause, step, reset; data, loss, rates and steps of D act on the running game.
 
     The game runs in the kernel as an asyncio task of the shell's own loop, in stretches of 30 ms, so other cells and
     the sliders are served in between. `steps` are trained before it is shown, so that the stored picture shows
