@@ -1,0 +1,70 @@
+# make lab    open the course in JupyterLab          make lint    ruff, as CI runs it
+# make test   run every test and every notebook      make assets  make the shipped data sets again
+# make bench  measure what the README claims         make clean   remove what make has made
+#
+# Python 3.11 or newer and a package index are all it needs: everything is installed into .venv, nothing outside it.
+# Variables: PYTHON=/path/to/python  PORT=8888  JOBS=2  ARGS="what is handed on to jupyter lab or pytest"
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && echo $$p && break; done)
+JOBS ?= 2
+PORT ?= 8888
+ARGS ?=
+
+VENV := .venv/bin/python
+PIP := $(VENV) -m pip --disable-pip-version-check install -c constraints.txt
+
+.PHONY: lab test lint assets bench clean
+.DEFAULT_GOAL := lab
+
+lab: .venv/installed
+	$(VENV) -m ganedu lab --port $(PORT) $(ARGS)
+
+# One thread a worker: two workers on two cores would otherwise fight for them.
+test: .venv/installed-test
+	OMP_NUM_THREADS=1 $(VENV) -m pytest -n $(JOBS) --nbval-lax --nbval-current-env tests notebooks $(ARGS)
+
+lint: .venv/installed-lint
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) tools/badges.py --check
+
+assets: .venv/installed-assets
+	$(VENV) tools/make_assets.py $(ARGS)
+
+bench: .venv/installed-test
+	for f in benchmarks/*.py; do $(VENV) $$f $(ARGS) || exit 1; done
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is older than pyproject.toml or constraints.txt when one of them has changed since: then install again.
+INSTALL_FROM := $(VENV) pyproject.toml constraints.txt
+
+.venv/installed: $(INSTALL_FROM)
+	$(PIP) -e .
+	@touch $@
+
+.venv/installed-test: $(INSTALL_FROM)
+	$(PIP) -e '.[test]'
+	@touch $@ .venv/installed
+
+.venv/installed-lint: $(INSTALL_FROM)
+	$(PIP) ruff
+	@touch $@
+
+.venv/installed-assets: $(INSTALL_FROM)
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+# Debian and Ubuntu split `ensurepip` off Python; there the environment is made without pip, which is then fetched
+# from the package index.
+$(VENV):
+	@test -n "$(PYTHON)" || { echo "No Python between 3.11 and 3.14 found. Install one from https://www.python.org, \
+	or say where it is: make lab PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv' 2>/dev/null || { echo "$(PYTHON) has no venv module. On Debian and Ubuntu: \
+	sudo apt install python3-venv. Or take another Python: make lab PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version)"
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv --clear .venv; \
+	else $(PYTHON) -m venv --clear --without-pip .venv && $(VENV) tools/get_pip.py; fi

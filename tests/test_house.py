@@ -1,0 +1,147 @@
+"""The house rules that a reader would only notice once they are broken."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MODULES = sorted((ROOT / "ganedu").rglob("*.py"))
+# what conda-forge calls otherwise
+CONDA_NAMES = {
+    "pytorch": "torch",
+    "pytorch-cpu": "torch",
+    "matplotlib-base": "matplotlib",
+    "nbconvert-core": "nbconvert",
+}
+
+
+def tracked() -> list[Path]:
+    """The files of the repository, or, without git, what lies where they should."""
+    listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    names = listing.stdout.splitlines() if listing.returncode == 0 else []
+    return [p for name in names if (p := ROOT / name).is_file()] or [*MODULES, *ROOT.glob("*.*"), *ROOT.glob("tests/*")]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_module_holds_one_idea(module):
+    assert len(module.read_text().splitlines()) <= 320
+
+
+def test_importing_the_package_costs_nothing_but_itself():
+    heavy = ["torch", "numpy", "matplotlib", "accelerate", "ipywidgets", "IPython", "sklearn", "scipy", "PIL", "pooch"]
+    assert _imported_by("ganedu", heavy) == []
+
+
+def test_the_command_line_starts_without_torch():
+    assert _imported_by("ganedu.__main__", ["torch", "numpy", "papermill", "matplotlib", "nbformat"]) == []
+
+
+@pytest.mark.parametrize("name", ["losses", "models", "steps", "densities", "data", "worlds", "metrics", "training"])
+def test_the_core_does_not_load_what_only_figures_and_widgets_need(name):
+    later = ["matplotlib", "ipywidgets", "IPython", "sklearn", "scipy", "PIL", "pooch", "accelerate", "papermill"]
+    assert _imported_by(f"ganedu.{name}", later) == []
+
+
+def _imported_by(module: str, suspects: list[str]) -> list[str]:
+    code = f"import sys, {module}; print(*[m for m in {suspects!r} if m in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return answer.stdout.split()
+
+
+@pytest.mark.parametrize("file", ["environment.yml", "binder/environment.yml"])
+def test_conda_environments_say_what_pyproject_says(file):
+    wanted = dict(_split(d) for d in PROJECT["dependencies"])
+    lines = (ROOT / file).read_text().splitlines()
+    given = dict(_split(line.strip()[2:]) for line in lines[lines.index("dependencies:") + 1 :] if line.strip())
+    python = given.pop("python")
+    given.pop("pip")
+    assert {CONDA_NAMES.get(k, k): v for k, v in given.items()} == wanted
+    assert python == PROJECT["requires-python"] or python == "=3.12"
+
+
+def _split(requirement: str) -> tuple[str, str]:
+    name, bounds = re.fullmatch(r"([\w.-]+)\s*(\S*)", requirement).groups()
+    return name, bounds
+
+
+def test_pre_commit_and_make_run_the_same_ruff():
+    pinned = re.search(r"^ruff==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)[1]
+    assert f"rev: v{pinned}\n" in (ROOT / ".pre-commit-config.yaml").read_text()
+
+
+def test_constraints_lie_within_the_ranges_we_allow():
+    from packaging.requirements import Requirement
+
+    everything = PROJECT["dependencies"] + [r for extra in PROJECT["optional-dependencies"].values() for r in extra]
+    allowed = {r.name: r.specifier for r in map(Requirement, everything)}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, version = line.split("==")
+            assert version in allowed[name]
+
+
+def test_the_project_address_stands_in_pyproject_and_where_the_tool_writes_it():
+    sys.path.insert(0, str(ROOT / "tools"))
+    import badges
+
+    assert badges.main(["--check"]) == 0
+    url = PROJECT["urls"]["Repository"]
+    repository = url.removeprefix("https://github.com/")
+    written_by_the_tool = {
+        "pyproject.toml",
+        "README.md",
+        *(p.relative_to(ROOT).as_posix() for p in ROOT.glob("notebooks/*")),
+    }
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix in {".py", ".md", ".toml", ".yml", ".txt", ".ipynb", ""} and name not in written_by_the_tool:
+            assert repository not in path.read_text(encoding="utf-8"), name
+
+
+def test_the_tool_follows_a_change_of_address(tmp_path):
+    sys.path.insert(0, str(ROOT / "tools"))
+    import badges
+    import nbformat
+
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/old/place"\n')
+    (tmp_path / "README.md").write_text(f"git clone x && cd x\n{badges.START}\n{badges.END}\n")
+    cells = [nbformat.v4.new_markdown_cell("# 01 Title"), nbformat.v4.new_code_cell("import torch")]
+    cells[1].metadata.tags = ["setup"]
+    notebook = tmp_path / "notebooks" / "01_a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    assert badges.main(["--root", str(tmp_path), "--check"]) == 1
+    assert badges.main(["--root", str(tmp_path)]) == 0
+    assert badges.main(["--root", str(tmp_path), "--check"]) == 0
+    before = notebook.read_text()
+    assert before.count("old/place") == 3
+    assert "git clone https://github.com/old/place && cd place" in (tmp_path / "README.md").read_text()
+
+    (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/new/home"\n')
+    assert badges.main(["--root", str(tmp_path), "--check"]) == 1
+    assert badges.main(["--root", str(tmp_path)]) == 0
+    assert notebook.read_text() == before.replace("old/place", "new/home")
+    source = nbformat.read(notebook, as_version=4).cells[2].source
+    assert source.endswith("git+https://github.com/new/home\n\nimport torch")
+
+
+def test_pip_can_be_fetched_where_python_has_no_ensurepip():
+    sys.path.insert(0, str(ROOT / "tools"))
+    import get_pip
+
+    row = '<a href="https://host/pip-{0}-py3-none-any.whl#sha256={1}" data-requires-python="x">pip</a>'
+    page = "\n".join(row.format(v, c * 64) for v, c in (("9.0.3", "a"), ("24.10", "b"), ("24.9", "c"), ("25.0b1", "d")))
+    assert get_pip.newest_wheel(page) == ("https://host/pip-24.10-py3-none-any.whl", "b" * 64)
+
+
+def test_texts_hold_no_trace_of_one_machine():
+    traces = re.compile(r"/(?:home|Users|root|tmp|mnt|opt)/(?!\.\.\.)\w+")
+    for path in tracked():
+        if path.suffix in {".ipynb", ".md", ".json"}:
+            found = traces.search(path.read_text(encoding="utf-8"))
+            assert not found, f"{path.relative_to(ROOT)}: {found and found.group()}"
