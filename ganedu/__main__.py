@@ -1,0 +1,276 @@
+"""The command line: `python -m ganedu`, or `ganedu` once installed. What is heavy is imported where it is used."""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ABOUT = "An open course on generative adversarial networks, and the small package that it stands on."
+
+EXAMPLES = """
+examples:
+  ganedu lab
+  ganedu run 03 -p seed 1 --out runs
+  ganedu train dcgan --data fashion --seconds 60 --out runs/clothes
+  ganedu sample runs/clothes --n 64 --out clothes.png
+  ganedu train cgan --data digits --steps 4000 --out runs/digits
+  ganedu sample runs/digits --labels 3 --n 16 --out threes.png
+
+ganedu COMMAND --help says more about each. Errors end with status 2 where something can be put right on the
+command line, with 1 where a run failed.
+"""
+
+SAVE_EVERY = 5.0  # seconds between two checkpoints: what a kill can cost
+
+
+# --------------------------------------------------------------------------------------------------- the commands
+
+
+def lab(args) -> None:
+    from . import course
+
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.folder()}", f"--port={args.port}"]
+    command += args.rest or [course.notebooks()[0].as_posix()]
+    if subprocess.call(command):
+        raise RuntimeError("JupyterLab ended with an error; what it said stands above.")
+
+
+def run(args) -> None:
+    from . import course
+
+    start = time.perf_counter()
+    out = course.run(args.notebook, dict(args.parameters), args.out)
+    print(f"ran in {time.perf_counter() - start:.0f} s: {out}")
+
+
+def student(args) -> None:
+    from . import course
+
+    for name, n in course.student_edition(args.dir, overwrite=args.force).items():
+        print(f"{args.dir / name}.ipynb: {n} solution{'' if n == 1 else 's'} left out")
+
+
+def data(args) -> None:
+    from .data import available
+
+    for row in available():
+        print(row)
+
+
+def train(args) -> None:
+    from . import checkpoints, recipes
+
+    out = args.out or Path(f"runs/{args.model}-{Path(args.data or 'digits').name}")
+    given = {k: getattr(args, k) for k in ("data", "image_size", "channels", "width", "seed")}
+    given = {"model": args.model, **{k: v for k, v in given.items() if v is not None}}
+    if args.resume:
+        before = checkpoints.read(out)[1]["settings"]
+        _agree(out, given, before)
+        given = {k: before[k] for k in ("model", "data", "image_size", "channels", "width", "seed")}
+    elif (out / checkpoints.CHECKPOINT).exists():
+        raise ValueError(f"{out} already holds a run: go on with it by --resume, or choose another folder by --out.")
+    settings, images = recipes.settle(**{"data": "digits", **given})
+    trainer = recipes.trainer(settings, images)
+    if args.resume:
+        _agree(out, settings, before)
+        trainer.load(out)
+    else:
+        trainer.save(out, settings)  # a folder that cannot be written is known now, not after an hour
+    try:
+        _train_and_save(trainer, out, settings, args.steps, args.seconds)
+    except KeyboardInterrupt:
+        trainer.save(out, settings)
+        limit = f"--seconds {args.seconds:g}" if args.seconds else f"--steps {args.steps}"
+        raise KeyboardInterrupt(
+            f"stopped after step {trainer.step:,}; all of it is kept in {out}. To go on:\n"
+            f"  ganedu train {args.model} {limit} --resume --out {out}"
+        ) from None
+    write_images(trainer.sample(64, _labels(None, 64, settings)), out / "samples.png")
+    print(f"{trainer.step:,} steps in {trainer.seconds:.1f} s, kept in {out}; look at {out / 'samples.png'}")
+
+
+def _agree(out: Path, given: dict, before: dict) -> None:
+    differ = [f"{k} was {before.get(k)} and is {v} now" for k, v in given.items() if v != before.get(k)]
+    if differ:
+        raise ValueError(f"--resume goes on with the run in {out}, but {', '.join(differ)}. Choose another --out.")
+
+
+def _train_and_save(trainer, out: Path, settings: dict, steps: int | None, seconds: float | None) -> None:
+    """Train with a plain bar in the terminal, and save every few seconds and at the end."""
+    from tqdm import tqdm
+
+    saved = time.perf_counter()
+    total, unit, reached = (seconds, "s", "seconds") if seconds else (steps, "step", "step")
+    form = "{l_bar}{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}{postfix}]"
+    with tqdm(total=total, unit=unit, initial=getattr(trainer, reached), bar_format=form, disable=None) as bar:
+        for record in trainer.run(steps=steps, seconds=seconds, every=50):
+            bar.set_postfix_str(f"step {record['step']:,}, D {record['loss_D']:.2f}, G {record['loss_G']:.2f}")
+            bar.update(min(record[reached], total) - bar.n)
+            if time.perf_counter() - saved > SAVE_EVERY:
+                trainer.save(out, settings)
+                saved = time.perf_counter()
+    trainer.save(out, settings)
+
+
+def sample(args) -> None:
+    from . import recipes
+    from .sampling import generate
+
+    out = args.out or args.dir / "samples.png"
+    if out.suffix not in (".png", ".npy"):
+        raise ValueError(f"--out {out} does not fit: end it with .png (a picture) or .npy (float32, N x C x H x W).")
+    G, settings = recipes.load_generator(args.dir)
+    x = generate(G, args.n, _labels(args.labels, args.n, settings), args.seed)
+    write_images(x, out)
+    print(f"{args.n:,} samples, {' x '.join(map(str, x.shape[1:]))}: {out}")
+
+
+def _labels(labels: list[int] | None, n: int, settings: dict):
+    """(n,) labels for n samples: the given ones in turn, every class in turn for None; None for a model without."""
+    import torch
+
+    names = settings["class_names"]
+    if not names:
+        if labels is not None:
+            raise ValueError(
+                f"this run is a {settings['model']}, which knows no labels: leave --labels out, or train cgan."
+            )
+        return None
+    from .models import check_labels
+
+    chosen = torch.tensor(range(len(names)) if labels is None else labels)
+    check_labels(chosen, len(names))
+    return chosen[torch.arange(n) % len(chosen)]
+
+
+def write_images(x, path: Path) -> None:
+    """Images (N, C, H, W) in [-1, 1] as float32 .npy, or tiled as a .png; the file is there whole or not at all."""
+    import io
+
+    import numpy as np
+
+    from .checkpoints import write_atomic
+
+    buffer = io.BytesIO()
+    if path.suffix == ".npy":
+        np.save(buffer, x.numpy())
+    else:
+        from PIL import Image
+
+        from .plots import tile
+
+        picture = Image.fromarray(tile(x, columns=min(len(x), 10 if len(x) > 64 else 8)))
+        enlarge = max(1, 64 // x.shape[-1])
+        picture.resize((picture.width * enlarge, picture.height * enlarge), Image.NEAREST).save(buffer, "PNG")
+    write_atomic(path, buffer.getvalue())
+
+
+# ----------------------------------------------------------------------------------------------------- the parser
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} does not fit: give a whole number, 1 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not fit: give a number of seconds above 0")
+    return value
+
+
+def _label_list(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} does not fit: give one label (3), or several (0,1,2)") from None
+
+
+def parser() -> argparse.ArgumentParser:
+    shape = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser("ganedu", description=ABOUT, epilog=EXAMPLES, formatter_class=shape)
+    top.add_argument("--traceback", action="store_true", help="on an error, show where in the code it arose")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(run, about: str, **kw) -> argparse.ArgumentParser:
+        p = commands.add_parser(run.__name__, help=about, description=about[0].upper() + about[1:] + ".", **kw)
+        p.set_defaults(run=run)
+        return p
+
+    p = command(lab, "open the notebooks in JupyterLab")
+    p.add_argument("--port", type=_whole, default=8888, help="a free one near it is taken where it is in use")
+    p.add_argument("rest", nargs="*", metavar="...", help="after --, anything for jupyter lab: -- --no-browser")
+
+    p = command(run, "run a notebook from top to bottom, with other parameters")
+    p.add_argument("notebook", help="its number (03) or how its name begins (dcgan)")
+    p.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                   help="set a parameter, as often as you like")  # fmt: skip
+    p.add_argument("--out", type=Path, help="the executed notebook: a file, or a folder (runs)")
+
+    p = command(train, "train a GAN on images")
+    p.add_argument("model", help="mlp, dcgan, or cgan (a DCGAN that is told the class)")
+    p.add_argument("--data", help="digits (default), fashion, mnist70k, fashion70k, shapes, or a folder of images")
+    p.add_argument("--image-size", type=_whole, metavar="N", help="16, 28, 32, 64 or 128; the data's own by default")
+    p.add_argument("--channels", type=int, metavar="N", help="1 (grey) or 3 (colour); the data's own by default")
+    p.add_argument("--width", type=_whole, metavar="N", help="channels of the widest map; 8, mlp: 128 units a layer")
+    limit = p.add_mutually_exclusive_group()
+    limit.add_argument("--seconds", type=_seconds, metavar="S", help="time to train, from the run's start (60)")
+    limit.add_argument(
+        "--steps", type=_whole, metavar="N", help="steps to train, from the run's start, in place of seconds"
+    )
+    p.add_argument("--seed", type=int, metavar="N", help="equal seeds and steps give equal numbers on a CPU (0)")
+    p.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (runs/MODEL-DATA)")
+    p.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out, to the numbers of an unbroken one"
+    )
+
+    p = command(sample, "draw images from a trained GAN")
+    p.add_argument("dir", type=Path, metavar="DIR", help="folder of the run")
+    p.add_argument("--n", type=_whole, default=64, metavar="N", help="how many (64)")
+    p.add_argument(
+        "--labels", type=_label_list, metavar="L", help="cgan: 3, or 0,1,2 in turn; every class in turn by default"
+    )
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="equal seeds give equal images (0)")
+    p.add_argument("--out", type=Path, metavar="FILE",
+                   help=".npy: float32 (N, C, H, W) in [-1, 1]; .png: a picture of all (DIR/samples.png)")  # fmt: skip
+
+    command(data, "say which data sets there are, where, and how large")
+
+    p = command(student, "write the notebooks without their solutions")
+    p.add_argument("dir", type=Path, metavar="DIR")
+    p.add_argument("--force", action="store_true", help="overwrite notebooks that are there")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    if args.run is train and args.steps is None and args.seconds is None:
+        args.seconds = 60.0
+    try:
+        args.run(args)
+    except KeyboardInterrupt as e:
+        print(f"\nganedu: {e or 'stopped'}", file=sys.stderr)
+        return 130
+    except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as e:
+        return _report(e, 2, args.traceback)
+    except (OSError, RuntimeError, MemoryError) as e:
+        return _report(e, 1, args.traceback)
+    return 0
+
+
+def _report(e: Exception, status: int, with_traceback: bool) -> int:
+    if with_traceback:
+        raise e
+    text = e.strerror if isinstance(e, OSError) and e.strerror else str(e) or type(e).__name__
+    print(f"ganedu: {text}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""From settings to a run on images: what the command line trains, and how its checkpoints are read back.
+
+Settings are a plain dict that travels in the checkpoint, so a folder alone is enough to go on, or to sample.
+"""
+
+import copy
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from . import checkpoints
+from .data import Images, load
+from .models import build, check_image_config, nearest
+from .sampling import refresh_batchnorm, seeded
+from .training import Trainer, cgan_step, linear_second_half, train_step
+
+# Chosen for the first minute on two CPU cores: narrow players take many steps, a high rate that falls over the second
+# half takes large ones, and the running average with its own batch-norm statistics evens them out.
+RECIPES = {
+    "mlp": {"width": 128, "z_dim": 64, "batch_size": 64, "lr": 1e-3, "ema": 0.99},
+    "dcgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "ema": 0.99},
+    "cgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "ema": 0.99},
+}
+BETAS = (0.5, 0.99)  # a short memory of gradients: the other player moves (Radford et al. 2016, section 4)
+
+
+def settle(model: str, data: str, image_size=None, channels=None, width=None, seed: int = 0) -> tuple[dict, Images]:
+    """(settings, images) of a run: the model's recipe, and what was given in its place.
+
+    `data` is a name or a folder; image_size and channels are the data's own unless given, except for a folder, which
+    is brought to 32 pixels. Raises ValueError for an unknown model or data set, with the nearest name, and for sizes
+    that no model fits.
+    """
+    nearest(model, tuple(RECIPES), "model")
+    recipe = {**RECIPES[model], **({"width": width} if width is not None else {})}
+    check_image_config(image_size or 32, channels or 1, recipe["width"])  # before the data are read
+    images = load(data, image_size=image_size or (32 if Path(data).is_dir() else None), channels=channels)
+    check_image_config(images.image_size, images.channels)
+    if model == "cgan" and images.n_classes < 2:
+        raise ValueError(
+            f"cgan needs labels, but {data} has {images.n_classes or 'no'} class: train dcgan on it, or sort the "
+            "images into one folder a class."
+        )
+    return {
+        "model": model, "data": data, "image_size": images.image_size, "channels": images.channels,
+        **recipe, "seed": seed, "n_images": len(images.x),
+        "class_names": list(images.class_names) if model == "cgan" else [],
+    }, images  # fmt: skip
+
+
+def trainer(settings: dict, images: Images) -> Trainer:
+    """A fresh Trainer of these settings on these images; `Trainer.load` lets it go on from a checkpoint."""
+    with seeded(settings["seed"]):
+        G, D = _players(settings)
+    optimise = partial(torch.optim.Adam, lr=settings["lr"], betas=BETAS)
+    players = {"G": G, "D": D, "opt_G": optimise(G.parameters()), "opt_D": optimise(D.parameters())}
+    conditional = bool(settings["class_names"])
+    result = Trainer(
+        partial(cgan_step if conditional else train_step, z_dim=settings["z_dim"]),
+        players, None, batch_size=settings["batch_size"], seed=settings["seed"], ema=settings["ema"],
+        schedule=linear_second_half,
+    )  # fmt: skip
+    images = images.to(result.device)
+    result.data = images.sample_labelled if conditional else images.sample
+    return result
+
+
+def load_generator(folder: str | Path) -> tuple[nn.Module, dict]:
+    """(averaged generator in eval mode, settings) of the run in `folder`; what `Trainer.averaged` gives at its end.
+
+    Raises FileNotFoundError when there is no checkpoint, ValueError when it is damaged, a pickle, or another model's.
+    """
+    tensors, header, _ = checkpoints.read(folder)
+    settings = header["settings"]
+    if settings.get("model") not in RECIPES:
+        raise ValueError(f"the checkpoint in {folder} is not of a run of `train`: it names no model we know.")
+    G = _players(settings)[0]
+    average = {k.removeprefix("ema.module."): v for k, v in tensors.items() if k.startswith("ema.module.")}
+    checkpoints.check_fits({f"G.{k}": v for k, v in average.items()}, {"G": G.state_dict()}, folder)
+    G.load_state_dict(average)
+    with seeded(0):
+        refresh_batchnorm(G)
+    return G.eval().requires_grad_(False), copy.deepcopy(settings)
+
+
+def _players(settings: dict) -> tuple[nn.Module, nn.Module]:
+    keys = ("image_size", "channels", "z_dim", "width")
+    return build(settings["model"], **{k: settings[k] for k in keys}, n_classes=len(settings["class_names"]))
