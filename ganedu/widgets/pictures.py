@@ -5,6 +5,7 @@ and its text stand in the widget's place.
 """
 
 import asyncio
+import base64
 import html
 import io
 
@@ -25,6 +26,11 @@ def png(fig, close: bool = True) -> bytes:
     return buffer.getvalue()
 
 
+def text64(data: bytes) -> str:
+    """Bytes as a notebook stores them."""
+    return base64.b64encode(data).decode()
+
+
 def titles(fig) -> str:
     """The figure's titles in one line: they state the finding, so they are its text as well."""
     texts = [fig.get_suptitle()] + [ax.get_title(loc=k) for ax in fig.axes for k in ("left", "center", "right")]
@@ -40,7 +46,7 @@ def show(fig, alt: str) -> None:
 
 def publish(picture: bytes, alt: str, handle=None):
     """Display, or put in the place of `handle`, a PNG with its text; returns the handle."""
-    bundle, metadata = {"image/png": picture, "text/plain": alt}, {"image/png": {"alt": alt}}
+    bundle, metadata = {"image/png": text64(picture), "text/plain": alt}, {"image/png": {"alt": alt}}
     if handle is None:
         return display(bundle, raw=True, metadata=metadata, display_id=True)
     handle.update(bundle, raw=True, metadata=metadata)
@@ -50,7 +56,7 @@ def publish(picture: bytes, alt: str, handle=None):
 def display_widget(widget: w.Widget, picture: bytes, alt: str) -> None:
     """Display a widget; a page without a kernel shows `picture` with `alt` instead."""
     bundle = {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
-    bundle |= {"image/png": picture, "text/plain": alt}
+    bundle |= {"image/png": text64(picture), "text/plain": alt}
     display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
 
 
