@@ -41,7 +41,7 @@ def heat(ax, values, limit: float = 3.0):
     """The discriminator's D(x), 0 to 1, on a grid (rows: x_2, columns: x_1) as shade: dark where it says "real"."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    shades = LinearSegmentedColormap.from_list("D", ["#FFFFFF", "#EFE7F6", "#B79AD6"])
+    shades = LinearSegmentedColormap.from_list("D", ["#FFFFFF", "#D9C8EA", "#8E63BD"])
     ax.imshow(array(values), extent=(-limit, limit) * 2, origin="lower", cmap=shades, vmin=0, vmax=1, zorder=-1)
     return ax
 
