@@ -24,9 +24,7 @@ def check_image_config(image_size: int, channels: int, width: int = 1) -> None:
     if channels not in (1, 3):
         raise ValueError(f"channels={channels!r} does not fit: 1 is grey, 3 is RGB.")
     if not isinstance(width, int) or width < 1:
-        raise ValueError(
-            f"width={width!r} does not fit: give a whole number of channels, 1 or more (8 is the default)."
-        )
+        raise ValueError(f"width={width!r} does not fit: give a whole number, 1 or more (8 is the default).")
 
 
 def _check_condition(condition: str | None, n_classes: int) -> None:
@@ -47,15 +45,23 @@ def nearest(name: str, allowed: tuple[str, ...], what: str) -> None:
 
 
 def check_labels(labels: Tensor | None, n_classes: int) -> None:
-    """Raise ValueError unless labels are there just when the model has classes, and lie in 0 .. n_classes - 1."""
+    """Raise ValueError unless labels are there just when the model has classes, and fit them.
+
+    What fits is (N,) int64 from 0 to n_classes - 1, or rows (N, n_classes) that blend classes. The range is looked at
+    on the CPU only: elsewhere the look would make the device wait.
+    """
     if (labels is None) == (n_classes > 0):
         given = "no labels" if labels is None else "labels"
-        raise ValueError(f"this model has {n_classes} classes, but got {given}.")
-    if labels is not None and len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < n_classes):
-        raise ValueError(
-            f"labels run from {int(labels.min())} to {int(labels.max())}, but this model has {n_classes} classes: "
-            f"0 to {n_classes - 1}."
-        )
+        raise ValueError(f"this model has {n_classes or 'no'} classes, but got {given}.")
+    if labels is None or labels.shape[1:] == (n_classes,):
+        return
+    fits = (
+        f"give whole numbers (N,) from 0 to {n_classes - 1}, or rows (N, {n_classes}) that blend {n_classes} classes."
+    )
+    if labels.ndim != 1 or labels.is_floating_point():
+        raise ValueError(f"labels {tuple(labels.shape)} of {labels.dtype} do not fit: {fits}")
+    if labels.is_cpu and len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < n_classes):
+        raise ValueError(f"labels run from {int(labels.min())} to {int(labels.max())}: {fits}")
 
 
 # ----------------------------------------------------------------------------------------- multilayer perceptrons
@@ -128,7 +134,9 @@ class DCGenerator(nn.Module):
 
     A linear layer to the smallest map, then one transposed convolution (4x4, stride 2) a doubling, batch norm and ReLU
     between, tanh at the end. Labels enter beside z: one-hot ("concat", "projection", "acgan") or as a learnt vector of
-    `z_dim` numbers that multiplies z ("embedding"; Odena et al. 2017 multiply so in their code).
+    `z_dim` numbers that multiplies z ("embedding"; Odena et al. 2017 multiply so in their code). Rows (N, n_classes) in
+    place of labels blend classes. Parameters for grey images, width 8, z_dim 64, no labels: 41,313 at 16 pixels,
+    108,897 at 28, 106,977 at 32, 303,841 at 64, 959,713 at 128. Raises ValueError for labels that do not fit.
 
     Source: Radford et al. 2016, section 3.
     """
@@ -155,8 +163,9 @@ class DCGenerator(nn.Module):
         init_dcgan(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        check_labels(labels, self.n_classes)
         if self.condition == "embedding":
-            z = z * self.embed(labels)
+            z = z * embed(self.embed, labels)
         elif self.condition:
             z = torch.cat([z, one_hot(labels, self.n_classes)], 1)
         return self.net(z)
@@ -165,6 +174,11 @@ class DCGenerator(nn.Module):
 def one_hot(labels: Tensor, n_classes: int) -> Tensor:
     """Labels (N,) int64 -> (N, n_classes) float; rows (N, n_classes) that already blend classes pass unchanged."""
     return nn.functional.one_hot(labels, n_classes).float() if labels.ndim == 1 else labels
+
+
+def embed(table: nn.Embedding, labels: Tensor) -> Tensor:
+    """The learnt vectors (N, size) of labels (N,); of rows (N, n_classes) that blend classes, the blend of theirs."""
+    return table(labels) if labels.ndim == 1 else labels @ table.weight
 
 
 class DCDiscriminator(nn.Module):
@@ -177,6 +191,9 @@ class DCDiscriminator(nn.Module):
     - "embedding": one learnt plane a class beside the image;
     - "projection": d(x, y) = w . f(x) + e_y . f(x) (Miyato and Koyama 2018, eq. 3);
     - "acgan": d(x) ignores the label; a second head, `classify`, names the class (Odena et al. 2017).
+
+    Parameters for grey images, width 8, no labels: 9,041 at 16 pixels, 10,097 at 28, 42,449 at 32, 174,801 at 64,
+    701,649 at 128. Raises ValueError for images or labels that do not fit.
     """
 
     def __init__(self, image_size=28, channels=1, width=8, n_classes=0, condition=None):
@@ -184,6 +201,7 @@ class DCDiscriminator(nn.Module):
         check_image_config(image_size, channels, width)
         _check_condition(condition, n_classes)
         self.n_classes, self.condition, self.image_size = n_classes, condition, image_size
+        self.shape = (channels, image_size, image_size)
         side, downs = _start(image_size)
         c = channels + {"concat": n_classes, "embedding": 1}.get(condition, 0)
         layers = []
@@ -205,17 +223,29 @@ class DCDiscriminator(nn.Module):
             self.class_head = nn.Linear(c * side * side, n_classes)
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What the convolutions see, (N, features); labels only where they enter beside the image."""
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"images of shape {tuple(x.shape)} do not fit: this model takes (N, *{self.shape}).")
+        if self.condition not in ("projection", "acgan"):
+            check_labels(labels, self.n_classes)
         if self.condition == "concat":
             planes = one_hot(labels, self.n_classes)[:, :, None, None]
             x = torch.cat([x, planes.expand(-1, -1, *x.shape[2:])], 1)
         elif self.condition == "embedding":
-            x = torch.cat([x, self.plane(labels).view(-1, 1, *x.shape[2:])], 1)
+            x = torch.cat([x, embed(self.plane, labels).view(-1, 1, *x.shape[2:])], 1)
         return self.net(x)  # (N, features)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         f = self.features(x, labels)
         d = self.head(f).squeeze(-1)
-        return d + (self.embed(labels) * f).sum(-1) if self.condition == "projection" else d
+        if self.condition != "projection":
+            return d
+        check_labels(labels, self.n_classes)
+        return d + (embed(self.embed, labels) * f).sum(-1)
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Class logits (N, n_classes) of an AC-GAN discriminator."""
+        return self.class_head(self.features(x))
 
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(logits (N,), class logits (N, n_classes)) of an AC-GAN discriminator, in one pass."""
@@ -257,7 +287,7 @@ class Classifier(nn.Module):
 def build(kind: str, *, image_size=28, channels=1, z_dim=64, width=None, n_classes=0, condition=None):
     """(G, D) of kind "mlp", "dcgan" or "cgan" for images; what the command line and checkpoints build from."""
     nearest(kind, ("mlp", "dcgan", "cgan"), "model")
-    check_image_config(image_size, channels, width or 1)
+    check_image_config(image_size, channels, 1 if width is None else width)
     if kind == "mlp":
         shape = (channels, image_size, image_size)
         return MLPGenerator(z_dim, shape, width or 128), MLPDiscriminator(shape, width or 128)
