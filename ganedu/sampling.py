@@ -8,11 +8,14 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def refresh_batchnorm(G: nn.Module, batches: int = 20, batch_size: int = 256) -> None:
-    """Set G's batch-norm statistics to their plain mean over `batches` batches of its own noise (and random labels)."""
+    """Set G's batch-norm statistics to their plain mean over `batches` batches of its own noise (and random labels).
+
+    Nothing else of G changes, its mode (training or evaluation) included.
+    """
     norms = [m for m in G.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return
-    momenta = [m.momentum for m in norms]
+    momenta, was_training = [m.momentum for m in norms], G.training
     for m in norms:
         m.reset_running_stats()
         m.momentum = None  # a plain mean instead of a running one
@@ -21,19 +24,29 @@ def refresh_batchnorm(G: nn.Module, batches: int = 20, batch_size: int = 256) ->
         G(*noise(G, batch_size))
     for m, momentum in zip(norms, momenta, strict=True):
         m.momentum = momentum
+    G.train(was_training)
 
 
 @torch.no_grad()
 def generate(G: nn.Module, n: int, labels: Tensor | None = None, seed: int = 0, batch_size: int = 500) -> Tensor:
-    """`n` samples of G in eval mode, as float32 on the CPU. Conditional: `labels` (n,), or random ones for None."""
+    """`n` samples of G in eval mode, as float32 on the CPU. Conditional: `labels` (n,), or random ones for None.
+
+    Equal seeds give equal noise, with labels or without. Raises ValueError for n below 1, or another number of labels.
+    """
+    if n < 1:
+        raise ValueError(f"cannot draw n={n} samples: give 1 or more.")
+    if labels is not None and len(labels) != n:
+        raise ValueError(f"{len(labels)} labels for {n} samples: give one label a sample.")
     was_training = G.training
     G.eval()
-    with seeded(seed):
-        z, *y = noise(G, n)
-        inputs = (z, *y) if labels is None else (z, labels.to(z.device))
-        x = torch.cat([G(*(t[i : i + batch_size] for t in inputs)).float().cpu() for i in range(0, n, batch_size)])
-    G.train(was_training)
-    return x
+    try:
+        with seeded(seed):
+            z, *y = noise(G, n)
+            inputs = (z, *y) if labels is None else (z, labels.to(z.device))
+            pieces = [G(*(t[i : i + batch_size] for t in inputs)).float().cpu() for i in range(0, n, batch_size)]
+    finally:
+        G.train(was_training)
+    return torch.cat(pieces)
 
 
 def noise(G: nn.Module, n: int) -> tuple[Tensor, ...]:

@@ -13,10 +13,11 @@ from .losses import Loss, non_saturating
 def train_step(x_real, *, G, D, opt_G, opt_D, z_dim, loss: Loss = non_saturating, penalty=None, n_critic=1):
     """One round of the game: D learns `n_critic` times to tell, then G learns once to fool.
 
-    `x_real` (N, ...) is split into `n_critic` batches, one a step of D. `penalty(D, x_real, x_fake)` is added to D's
-    loss. Returns {"loss_D", "loss_G"}, detached. Source: Goodfellow et al. 2014, algorithm 1.
+    `x_real` (N, ...) is split into `n_critic` batches, one a step of D (equal ones where n_critic divides N).
+    `penalty(D, x_real, x_fake)` is added to D's loss. Returns {"loss_D", "loss_G"}, detached.
+    Source: Goodfellow et al. 2014, algorithm 1.
     """
-    for x in x_real.chunk(n_critic):
+    for x in x_real.tensor_split(n_critic):
         z = torch.randn(len(x), z_dim, device=x.device)
         x_fake = G(z).detach()  # D's loss ends here: it must not move G
         loss_D = loss.d_loss(D(x), D(x_fake))
