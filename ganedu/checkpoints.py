@@ -1,8 +1,8 @@
 """Checkpoints on disk: weights as safetensors, records as JSON, whole or not at all; nothing is unpickled."""
 
+import contextlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import torch
@@ -16,22 +16,22 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Raises OSError (disk full, no permission) with the path in its text; the old file is then untouched.
     """
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")  # in the same folder: renaming never copies
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as f:
-            temporary = f.name
+        with open(temporary, "wb") as f:
             f.write(data)
             f.flush()
             os.fsync(f.fileno())
         os.replace(temporary, path)
     except OSError as e:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise OSError(
             e.errno, f"cannot write {path}: {e.strerror}. What was there before is untouched; free some space or "
             "choose another folder."
         ) from e  # fmt: skip
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)  # also after Ctrl-C; once renamed there is nothing left to remove
 
 
 def write(folder: str | Path, tensors: dict[str, Tensor], header: dict, history: dict[str, list[float]]) -> None:

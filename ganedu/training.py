@@ -184,11 +184,16 @@ class Trainer:
     # ------------------------------------------------------------------------------------------------ checkpoints
 
     def save(self, folder: str | Path, settings: dict | None = None) -> None:
-        """Write `folder`/checkpoint.safetensors (everything a resumed run needs) and records.json, each atomically."""
+        """Write `folder`/checkpoint.safetensors (everything a resumed run needs) and records.json, each atomically.
+
+        Raises OSError when it cannot be written, Diverged when a weight is not finite; what was there before stays.
+        """
         tensors = {"rng": self._rng[0], **({"rng_cuda": self._rng[1]} if len(self._rng) > 1 else {})}
         modules = dict(self.modules) if self.ema is None else {**self.modules, "ema": self.ema}
         for name, module in modules.items():
             tensors |= {f"{name}.{k}": v for k, v in self.accelerator.unwrap_model(module).state_dict().items()}
+        if lost := [k for k, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]:
+            raise Diverged(f"{lost[0]} holds values that are not finite at step {self.step}, so it is not saved.")
         groups = {}
         for name, optimiser in self.optimisers.items():
             flat, groups[name] = checkpoints.flatten_optimiser(optimiser.state_dict())
