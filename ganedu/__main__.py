@@ -137,11 +137,11 @@ def _labels(labels: list[int] | None, n: int, settings: dict):
                 f"this run is a {settings['model']}, which knows no labels: leave --labels out, or train cgan."
             )
         return None
-    from .models import check_labels
-
-    chosen = torch.tensor(range(len(names)) if labels is None else labels)
-    check_labels(chosen, len(names))
-    return chosen[torch.arange(n) % len(chosen)]
+    chosen = range(len(names)) if labels is None else labels
+    if not set(chosen) <= set(range(len(names))):
+        known = ", ".join(f"{i} {name}" if str(i) != name else name for i, name in enumerate(names))
+        raise ValueError(f"--labels {','.join(map(str, chosen))} does not fit: this run knows {known}.")
+    return torch.tensor([chosen[i % len(chosen)] for i in range(n)])
 
 
 def write_images(x, path: Path) -> None:

@@ -93,7 +93,7 @@ def page():
 def _wait_until_run(page) -> None:
     """Wait for the last cell's prompt to become a number; show what went wrong as soon as a cell raises."""
     last = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").last
-    error = page.locator('.jp-Notebook [data-mime-type="application/vnd.jupyter.error"]')
+    error = page.locator(".jp-Notebook .jp-OutputArea-output").filter(has_text="Traceback (most recent call last)")
     for _ in range(480):
         assert error.count() == 0, error.first.inner_text()
         if last.inner_text().strip("[]:").isdigit():
