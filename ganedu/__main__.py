@@ -32,8 +32,18 @@ def lab(args) -> None:
 
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.folder()}", f"--port={args.port}"]
     command += args.rest or [course.notebooks()[0].as_posix()]
-    if subprocess.call(command):
+    if _call(command):
         raise RuntimeError("JupyterLab ended with an error; what it said stands above.")
+
+
+def _call(command: list[str]) -> int:
+    """Run a command to its end; Ctrl-C is its own to handle (JupyterLab asks whether to stop, and keeps the work)."""
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
 
 
 def run(args) -> None:
