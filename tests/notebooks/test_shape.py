@@ -8,7 +8,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TAGS = {"badges", "setup", "parameters", "exercise", "check", "solution", "nbval-check-output", "raises-exception"}
+TAGS = {
+    "badges",
+    "setup",
+    "parameters",
+    "step-source",
+    "exercise",
+    "check",
+    "solution",
+    "nbval-check-output",
+    "raises-exception",
+}
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
