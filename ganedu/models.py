@@ -39,7 +39,7 @@ def _check_condition(condition: str | None, n_classes: int) -> None:
 def nearest(name: str, allowed: tuple[str, ...], what: str) -> None:
     """Raise ValueError that suggests the nearest allowed name, unless `name` is one of them."""
     if name not in allowed:
-        close = difflib.get_close_matches(str(name), allowed, n=1, cutoff=0.4)
+        close = difflib.get_close_matches(str(name).lower(), allowed, n=1, cutoff=0.4)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"unknown {what} {name!r}: choose one of {', '.join(allowed)}.{hint}")
 
