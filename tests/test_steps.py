@@ -1,0 +1,274 @@
+"""Oracle: each step written out once more by hand, on functional networks with plain gradient descent.
+
+The hand-written step shares nothing with the package's: its networks are matrix products, its gradients come from
+`torch.autograd.grad` of the papers' formulas, and its random numbers are drawn by itself in the documented order.
+"""
+
+from functools import partial
+
+import pytest
+import torch
+from torch.nn.functional import log_softmax, logsigmoid
+
+from ganedu import losses, models, steps, training
+
+LR_G, LR_D, N, DIM, Z, K = 0.05, 0.03, 8, 2, 3, 4
+
+# (D's loss, G's loss) once more, by other functions of torch than the package takes
+GOALS = {
+    "minimax": (lambda r, f: -(logsigmoid(r) + logsigmoid(-f)).mean(), lambda f, r: logsigmoid(-f).mean()),
+    "non-saturating": (lambda r, f: -(logsigmoid(r) + logsigmoid(-f)).mean(), lambda f, r: -logsigmoid(f).mean()),
+    "least squares": (lambda r, f: ((r - 1) ** 2 + f**2).mean() / 2, lambda f, r: ((f - 1) ** 2).mean() / 2),
+    "hinge": (lambda r, f: ((1 - r).clamp(min=0) + (1 + f).clamp(min=0)).mean(), lambda f, r: -f.mean()),
+    "Wasserstein": (lambda r, f: (f - r).mean(), lambda f, r: -f.mean()),
+    "relativistic": (lambda r, f: -logsigmoid(r - f).mean(), lambda f, r: -logsigmoid(f - r).mean()),
+}
+PENALTIES = {"none": None, "r1": losses.r1, "r2": losses.r2, "wgan_gp": losses.wgan_gp}
+
+
+class Generator(torch.nn.Module):
+    """x = tanh(z A) B, + the label's row of C where it is conditional."""
+
+    z_dim = Z
+
+    def __init__(self, conditional=False):
+        super().__init__()
+        self.A, self.B = (torch.nn.Parameter(torch.randn(s, dtype=torch.float64)) for s in ((Z, 6), (6, DIM)))
+        if conditional:
+            self.C = torch.nn.Parameter(torch.randn(K, DIM, dtype=torch.float64))
+
+    def forward(self, z, labels=None):
+        return generate([*self.parameters()], z, labels)
+
+
+class Discriminator(torch.nn.Module):
+    """d = tanh(x A + the label's row of C) b; with `heads`, class logits tanh(x A) H beside it."""
+
+    def __init__(self, conditional=False, heads=False):
+        super().__init__()
+        self.A, self.b = (torch.nn.Parameter(torch.randn(s, dtype=torch.float64)) for s in ((DIM, 7), (7,)))
+        self.heads = heads
+        if conditional or heads:
+            self.C = torch.nn.Parameter(torch.randn((7, K) if heads else (K, 7), dtype=torch.float64))
+
+    def forward(self, x, labels=None):
+        return judge([*self.parameters()][: 2 if self.heads else 3], x, labels)
+
+    def both(self, x):
+        return self(x), (x @ self.A).tanh() @ self.C
+
+
+def generate(weights, z, labels=None):
+    x = (z @ weights[0]).tanh() @ weights[1]
+    return x if labels is None else x + weights[2][labels]
+
+
+def judge(weights, x, labels=None):
+    hidden = x @ weights[0] if labels is None else x @ weights[0] + weights[2][labels]
+    return hidden.tanh() @ weights[1]
+
+
+def descend(weights, loss, lr):
+    grads = torch.autograd.grad(loss, weights)
+    return [(w - lr * g).detach().requires_grad_() for w, g in zip(weights, grads, strict=True)]
+
+
+def penalise(name, d, x_real, x_fake):
+    """gamma / 2 E |grad|^2 with gamma = 1, or 10 E (|grad| - 1)^2 between."""
+    if name == "wgan_gp":
+        t = torch.rand(len(x_real), 1, dtype=torch.float64)
+        x = (t * x_real + (1 - t) * x_fake).detach().requires_grad_()
+    else:
+        x = (x_real if name == "r1" else x_fake).detach().requires_grad_()
+    (grad,) = torch.autograd.grad(d(x).sum(), x, create_graph=True)
+    squared = (grad * grad).sum(1)
+    return 10 * ((squared.sqrt() - 1) ** 2).mean() if name == "wgan_gp" else squared.mean() / 2
+
+
+def by_hand(G, D, x_real, labels, loss, penalty="none", n_critic=1):
+    """(weights of G, weights of D, loss_D, loss_G) after one round of the game."""
+    g, d = ([p.detach().clone().requires_grad_() for p in m.parameters()] for m in (G, D))
+    d_goal, g_goal = GOALS[loss]
+    size = len(x_real) // n_critic
+    for i in range(n_critic):
+        x = x_real[i * size : (i + 1) * size]
+        x_fake = generate(g, torch.randn(size, Z), labels).detach()
+        loss_D = d_goal(judge(d, x, labels), judge(d, x_fake, labels))
+        if penalty != "none":
+            loss_D = loss_D + penalise(penalty, lambda t, d=d: judge(d, t, labels), x, x_fake)
+        d = descend(d, loss_D, LR_D)
+    fakes = generate(g, torch.randn(size, Z), labels)
+    loss_G = g_goal(judge(d, fakes, labels), judge(d, x, labels))
+    return descend(g, loss_G, LR_G), d, loss_D, loss_G
+
+
+@pytest.fixture(autouse=True)
+def double():
+    """Noise in float64 too, so that two ways of rounding stay 1e-10 apart."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def game(conditional=False, heads=False, n=N):
+    torch.manual_seed(0)
+    G, D = Generator(conditional or heads), Discriminator(conditional, heads)
+    x_real, labels = torch.randn(n, DIM), torch.randint(K, (n,))
+    players = {"G": G, "D": D, "z_dim": Z, "opt_G": torch.optim.SGD(G.parameters(), LR_G),
+               "opt_D": torch.optim.SGD(D.parameters(), LR_D)}  # fmt: skip
+    return players, x_real, labels
+
+
+def assert_equal_games(players, record, g, d, loss_D, loss_G):
+    for module, weights in ((players["G"], g), (players["D"], d)):
+        for ours, theirs in zip(module.parameters(), weights, strict=True):
+            assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+    assert abs(record["loss_D"].item() - loss_D.item()) < 1e-10
+    assert abs(record["loss_G"].item() - loss_G.item()) < 1e-10
+
+
+every_loss = pytest.mark.parametrize("loss", losses.ALL, ids=lambda loss: loss.name)
+every_penalty = pytest.mark.parametrize("penalty", PENALTIES)
+
+
+@every_loss
+@every_penalty
+@pytest.mark.parametrize("n_critic", [1, 4])
+def test_train_step_is_the_step_written_by_hand(loss, penalty, n_critic):
+    players, x_real, _ = game()
+    torch.manual_seed(1)
+    expected = by_hand(players["G"], players["D"], x_real, None, loss.name, penalty, n_critic)
+    torch.manual_seed(1)
+    record = steps.train_step(x_real, **players, loss=loss, penalty=PENALTIES[penalty], n_critic=n_critic)
+    assert_equal_games(players, record, *expected)
+
+
+@every_loss
+@every_penalty
+def test_cgan_step_is_the_step_written_by_hand(loss, penalty):
+    players, x_real, labels = game(conditional=True)
+    torch.manual_seed(1)
+    expected = by_hand(players["G"], players["D"], x_real, labels, loss.name, penalty)
+    torch.manual_seed(1)
+    record = steps.cgan_step(x_real, labels, **players, loss=loss, penalty=PENALTIES[penalty])
+    assert_equal_games(players, record, *expected)
+
+
+@every_loss
+def test_acgan_step_is_the_step_written_by_hand(loss):
+    players, x_real, labels = game(heads=True)
+    d_goal, g_goal = GOALS[loss.name]
+    g, d = ([p.detach().clone().requires_grad_() for p in players[m].parameters()] for m in "GD")
+
+    def class_loss(d, x):
+        return -log_softmax((x @ d[0]).tanh() @ d[2], 1)[torch.arange(N), labels].mean()
+
+    torch.manual_seed(1)
+    x_fake = generate(g, torch.randn(N, Z), labels).detach()
+    loss_class = class_loss(d, x_real)
+    loss_D = d_goal(judge(d, x_real), judge(d, x_fake)) + 0.7 * (loss_class + class_loss(d, x_fake))
+    d = descend(d, loss_D, LR_D)
+    x_fake = generate(g, torch.randn(N, Z), labels)
+    loss_G = g_goal(judge(d, x_fake), judge(d, x_real)) + 0.7 * class_loss(d, x_fake)
+    g = descend(g, loss_G, LR_G)
+
+    torch.manual_seed(1)
+    record = steps.acgan_step(x_real, labels, **players, loss=loss, class_weight=0.7)
+    assert_equal_games(players, record, g, d, loss_D, loss_G)
+    assert abs(record["loss_class"].item() - loss_class.item()) < 1e-10
+
+
+# --------------------------------------------------------------------------------------------- who moves in whose turn
+
+GAMES = {
+    "train_step": (steps.train_step, {}, False),
+    "n_critic": (partial(steps.train_step, n_critic=4), {}, False),
+    "relativistic": (partial(steps.train_step, loss=losses.relativistic), {}, False),
+    "cgan_step": (steps.cgan_step, {"conditional": True}, True),
+    "acgan_step": (steps.acgan_step, {"heads": True}, True),
+}
+every_game = pytest.mark.parametrize(("step", "kind", "labelled"), GAMES.values(), ids=GAMES)
+
+
+class Frozen(torch.optim.SGD):
+    def step(self, closure=None):
+        pass
+
+
+def weights(module):
+    return torch.cat([p.detach().flatten() for p in module.parameters()]).clone()
+
+
+@every_game
+@pytest.mark.parametrize("mover", ["G", "D"])
+def test_a_turn_moves_one_player_only(step, kind, labelled, mover):
+    players, *batch = game(**kind)
+    other = "D" if mover == "G" else "G"
+    players[f"opt_{other}"] = Frozen(players[other].parameters(), 1.0)
+    before = {name: weights(players[name]) for name in "GD"}
+    step(*batch[: 1 + labelled], **players)
+    assert torch.equal(weights(players[other]), before[other])
+    assert not torch.equal(weights(players[mover]), before[mover])
+
+
+@every_game
+def test_the_generators_turn_leaves_no_gradient_in_the_discriminator(step, kind, labelled):
+    """What lies in D's grad after the round is what its own last turn left there."""
+    players, *batch = game(**kind)
+    left = []
+    players["opt_D"].register_step_post_hook(
+        lambda *_: left.append([p.grad.clone() for p in players["D"].parameters()])
+    )
+    step(*batch[: 1 + labelled], **players)
+    assert all(torch.equal(p.grad, grad) for p, grad in zip(players["D"].parameters(), left[-1], strict=True))
+
+
+@every_game
+def test_records_are_detached_scalars(step, kind, labelled):
+    players, *batch = game(**kind)
+    record = step(*batch[: 1 + labelled], **players)
+    assert {"loss_D", "loss_G"} <= record.keys()
+    assert all(v.ndim == 0 and not v.requires_grad for v in record.values())
+
+
+def test_each_step_of_D_sees_its_own_reals():
+    players, x_real, _ = game()
+    seen = []
+    players["D"].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().clone()))
+    steps.train_step(x_real, **players, n_critic=4)
+    reals = seen[0:8:2]  # each step of D asks for reals, then for fakes
+    assert torch.equal(torch.cat(reals), x_real) and all(len(x) == 2 for x in reals)
+
+
+def test_a_batch_that_does_not_divide_still_gives_every_step_of_D():
+    players, x_real, _ = game(n=9)
+    turns = []
+    players["opt_D"].register_step_post_hook(lambda *_: turns.append(1))
+    record = steps.train_step(x_real, **players, n_critic=4)
+    assert len(turns) == 4 and record["loss_D"].isfinite()
+
+
+def test_fakes_of_a_conditional_step_take_the_labels_of_the_reals():
+    players, x_real, labels = game(conditional=True)
+    seen = {"G": [], "D": []}
+    for name in "GD":
+        players[name].register_forward_pre_hook(lambda _, args, name=name: seen[name].append(args[1]))
+    steps.cgan_step(x_real, labels, **players)
+    assert len(seen["G"]) == 2 and len(seen["D"]) == 3
+    assert all(torch.equal(y, labels) for y in seen["G"] + seen["D"])
+
+
+def test_steps_train_the_packages_own_models():
+    """Batch norm, in-place activations and a double backward in one step."""
+    torch.set_default_dtype(torch.float32)
+    for condition, step in (("projection", partial(steps.cgan_step, penalty=losses.r1)), ("acgan", steps.acgan_step)):
+        G, D = models.build("cgan", image_size=16, width=2, z_dim=4, n_classes=K, condition=condition)
+        opt_G, opt_D = torch.optim.Adam(G.parameters()), torch.optim.Adam(D.parameters())
+        before = weights(G), weights(D)
+        step(torch.rand(6, 1, 16, 16), torch.randint(K, (6,)), G=G, D=D, opt_G=opt_G, opt_D=opt_D, z_dim=4)
+        assert not torch.equal(weights(G), before[0]) and not torch.equal(weights(D), before[1])
+
+
+def test_training_offers_the_steps_under_its_own_name():
+    assert training.train_step is steps.train_step
+    assert training.cgan_step is steps.cgan_step and training.acgan_step is steps.acgan_step
