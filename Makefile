@@ -5,8 +5,9 @@
 # Python 3.11 or newer and a package index are all it needs: everything is installed into .venv, nothing outside it.
 # Variables: PYTHON=/path/to/python  PORT=8888  JOBS=2  ARGS="what is handed on to jupyter lab or pytest"
 
+FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && echo $$p && break; done)
+	$$p $(FITS) && echo $$p && break; done)
 JOBS ?= 2
 PORT ?= 8888
 ARGS ?=
@@ -27,7 +28,6 @@ test: .venv/installed-test
 lint: .venv/installed-lint
 	$(VENV) -m ruff check .
 	$(VENV) -m ruff format --check .
-	$(VENV) tools/badges.py --check
 
 assets: .venv/installed-assets
 	$(VENV) tools/make_assets.py $(ARGS)
@@ -61,8 +61,8 @@ INSTALL_FROM := $(VENV) pyproject.toml constraints.txt
 # Debian and Ubuntu split `ensurepip` off Python; there the environment is made without pip, which is then fetched
 # from the package index.
 $(VENV):
-	@test -n "$(PYTHON)" || { echo "No Python between 3.11 and 3.14 found. Install one from https://www.python.org, \
-	or say where it is: make lab PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) $(FITS) || { echo "No Python from 3.11 to 3.14 found$(if $(PYTHON), at $(PYTHON)). Install one \
+	from https://www.python.org, or say where it is: make lab PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv' 2>/dev/null || { echo "$(PYTHON) has no venv module. On Debian and Ubuntu: \
 	sudo apt install python3-venv. Or take another Python: make lab PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "Making .venv with $$($(PYTHON) --version)"
