@@ -1,0 +1,385 @@
+"""The command line as its users meet it: what it makes, what it says, what a kill leaves, what bad input costs."""
+
+import json
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ganedu import checkpoints, recipes
+from ganedu.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+TINY = ["--image-size", "16", "--width", "2"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A finished run of each model, by name."""
+    folder = tmp_path_factory.mktemp("runs")
+    for model in ("mlp", "dcgan", "cgan"):
+        assert main(["train", model, *TINY, "--steps", "12", "--out", str(folder / model)]) == 0
+    return folder
+
+
+def said(capsys) -> str:
+    """One clear line on standard error, and no traceback."""
+    err = capsys.readouterr().err
+    assert err.startswith("ganedu: ") and "Traceback" not in err
+    return err
+
+
+# ----------------------------------------------------------------------------------------------------------- help
+
+
+def test_help_is_quick_and_whole():
+    start = time.perf_counter()
+    out = subprocess.run([sys.executable, "-m", "ganedu", "--help"], capture_output=True, text=True, cwd=ROOT)
+    assert time.perf_counter() - start < 2  # 0.05 s; importing torch takes more than a second
+    assert out.returncode == 0 and out.stderr == ""
+    for command in ("lab", "run", "train", "sample", "data", "student"):
+        assert f"\n    {command} " in out.stdout
+    assert max(map(len, out.stdout.splitlines())) <= 110
+
+
+@pytest.mark.parametrize("command", ["lab", "run", "train", "sample", "data", "student"])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as e:
+        main([command, "--help"])
+    assert e.value.code == 0 and f"usage: ganedu {command}" in capsys.readouterr().out
+
+
+def test_the_installed_command_is_the_same():
+    script = Path(sys.executable).with_name("ganedu")
+    if not script.exists() and not script.with_suffix(".exe").exists():
+        pytest.skip("the package is not installed beside this Python")
+    outs = [subprocess.run([*c, "-h"], capture_output=True, cwd=ROOT).stdout
+            for c in ([script], [sys.executable, "-m", "ganedu"])]  # fmt: skip
+    assert outs[0] == outs[1]
+
+
+def test_data_lists_every_set(capsys):
+    assert main(["data"]) == 0
+    out = capsys.readouterr().out
+    for name in ("digits", "fashion", "mnist70k", "fashion70k", "shapes"):
+        assert name in out
+
+
+# ------------------------------------------------------------------------------------------------ train and sample
+
+
+def test_train_leaves_a_checkpoint_records_and_a_picture(runs, capsys):
+    for model in ("mlp", "dcgan", "cgan"):
+        _, header, history = checkpoints.read(runs / model)
+        assert header["step"] == 12 and header["settings"]["model"] == model
+        assert len(history["loss_D"]) == len(history["loss_G"]) == 12
+        assert (runs / model / "samples.png").read_bytes().startswith(b"\x89PNG")
+        assert sorted(p.name for p in (runs / model).iterdir()) == [
+            "checkpoint.safetensors",
+            "records.json",
+            "samples.png",
+        ]
+
+
+def test_samples_are_float32_in_range_and_equal_for_equal_seeds(runs, tmp_path):
+    def sample(*options):
+        out = tmp_path / "x.npy"
+        assert main(["sample", str(runs / "dcgan"), "--n", "5", "--out", str(out), *options]) == 0
+        return np.load(out)
+
+    a = sample()
+    assert a.shape == (5, 1, 16, 16) and a.dtype == np.float32 and -1 <= a.min() < a.max() <= 1
+    assert (a == sample("--seed", "0")).all() and (a != sample("--seed", "1")).any()
+
+
+def test_sample_equals_what_the_trainer_would_draw(runs, tmp_path):
+    settings = checkpoints.read(runs / "dcgan")[1]["settings"]
+    images = recipes.settle(**{k: settings[k] for k in ("model", "data", "image_size", "channels", "width")})[1]
+    trainer = recipes.trainer(settings, images)
+    trainer.load(runs / "dcgan")
+    main(["sample", str(runs / "dcgan"), "--n", "6", "--seed", "3", "--out", str(tmp_path / "x.npy")])
+    assert torch.equal(trainer.sample(6, seed=3), torch.from_numpy(np.load(tmp_path / "x.npy")))
+
+
+def test_labels_are_taken_in_turn(runs, tmp_path):
+    def sample(*options):
+        assert main(["sample", str(runs / "cgan"), "--n", "6", "--out", str(tmp_path / "x.npy"), *options]) == 0
+        return np.load(tmp_path / "x.npy")
+
+    assert (sample("--labels", "3") == sample("--labels", "3,3")).all()
+    assert (sample("--labels", "0,1,2") == sample("--labels", "0,1,2,0,1,2")).all()
+    assert (sample() == sample("--labels", "0,1,2,3,4,5")).all()
+    assert (sample("--labels", "3") != sample("--labels", "4")).any()
+
+
+def test_a_picture_holds_all_samples(runs, tmp_path):
+    from PIL import Image
+
+    assert main(["sample", str(runs / "cgan"), "--n", "20", "--out", str(tmp_path / "new" / "x.png")]) == 0
+    with Image.open(tmp_path / "new" / "x.png") as picture:
+        assert picture.size == (8 * 64, 3 * 64)  # 16 pixels enlarged four times
+
+
+# --------------------------------------------------------------------------------------------- stop, kill, resume
+
+
+def _same_run(a: Path, b: Path) -> None:
+    (x, header_x, history_x), (y, header_y, history_y) = checkpoints.read(a), checkpoints.read(b)
+    assert header_x["step"] == header_y["step"] and x.keys() == y.keys()
+    for name in x:
+        assert torch.equal(x[name], y[name]), name
+    assert history_x == history_y
+
+
+def test_a_run_in_two_parts_equals_an_unbroken_one(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    train = ["train", "cgan", *TINY, "--seed", "5", "--steps", "40"]
+    assert main([*train, "--out", str(one)]) == 0
+    code = (
+        "import ganedu.__main__ as m, ganedu.training as t; m.SAVE_EVERY = 0; run = t.Trainer.run\n"
+        "def short(self, **kw):\n"
+        "    for record in run(self, **{**kw, 'every': 10}):\n"
+        "        if record['step'] == 20: raise SystemExit(3)\n"
+        "        yield record\n"
+        "t.Trainer.run = short\n"
+        f"m.main({[*train, '--out', str(two)]!r})"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 3
+    assert checkpoints.read(two)[1]["step"] == 10  # what was saved when it ended
+    assert main(["train", "cgan", "--steps", "40", "--resume", "--out", str(two)]) == 0
+    _same_run(one, two)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_numbers_of_an_unbroken_one(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    train = ["train", "dcgan", *TINY, "--steps", "400"]
+    assert main([*train, "--out", str(one)]) == 0
+    code = f"import ganedu.__main__ as m; m.SAVE_EVERY = 0; m.main({[*train, '--out', str(two)]!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    _wait_for_step(two, process)
+    process.kill()
+    process.wait()
+    reached = checkpoints.read(two)[1]["step"]
+    assert 0 < reached < 400
+    assert main([*train, "--resume", "--out", str(two)]) == 0
+    _same_run(one, two)
+    left = {p.name for p in two.iterdir()} - {"checkpoint.safetensors", "records.json", "samples.png"}
+    assert all(name.startswith(".") for name in left)  # at most the half-written file of the kill itself
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process on Windows")
+def test_ctrl_c_keeps_what_was_reached_and_says_how_to_go_on(tmp_path):
+    out = tmp_path / "run"
+    command = ["train", "dcgan", *TINY, "--steps", "1000000", "--out", str(out)]
+    code = f"import sys, ganedu.__main__ as m; m.SAVE_EVERY = 0; sys.exit(m.main({command!r}))"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    _wait_for_step(out, process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
+    assert f"ganedu train dcgan --steps 1000000 --resume --out {out}" in err
+    step = checkpoints.read(out)[1]["step"]
+    assert f"stopped after step {step:,}" in err and step > 0
+
+
+def _wait_for_step(folder: Path, process: subprocess.Popen) -> None:
+    for _ in range(1200):
+        assert process.poll() is None, "the run ended before it could be interrupted"
+        try:
+            if checkpoints.read(folder)[1]["step"] > 0:
+                return
+        except FileNotFoundError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint within a minute")
+
+
+def test_steps_count_from_the_start_of_the_run(runs, tmp_path, capsys):
+    out = str(tmp_path / "run")
+    assert main(["train", "mlp", *TINY, "--steps", "5", "--out", out]) == 0
+    assert main(["train", "mlp", "--steps", "5", "--resume", "--out", out]) == 0
+    assert checkpoints.read(out)[1]["step"] == 5
+    assert main(["train", "mlp", "--steps", "8", "--resume", "--out", out]) == 0
+    assert checkpoints.read(out)[1]["step"] == 8
+    assert main(["train", "mlp", "--seconds", "0.0001", "--resume", "--out", out]) == 0
+    assert checkpoints.read(out)[1]["step"] == 8
+
+
+# --------------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["train", "dcgam"], "Did you mean 'dcgan'?"),
+        (["train", "dcgan", "--data", "fasion"], "fashion"),
+        (["train", "dcgan", "--data", "no/such/folder"], "no/such/folder"),
+        (["train", "dcgan", "--image-size", "30"], "16, 28, 32, 64, 128"),
+        (["train", "dcgan", "--channels", "2"], "1 is grey, 3 is RGB"),
+        (["sample", "nowhere"], "no checkpoint in nowhere"),
+        (["sample", "{runs}/dcgan", "--labels", "3"], "train cgan"),
+        (["sample", "{runs}/cgan", "--labels", "3,10"], "this run knows 0, 1, 2"),
+        (["sample", "{runs}/cgan", "--labels=-1"], "this run knows 0, 1, 2"),
+        (["sample", "{runs}/dcgan", "--out", "x.jpg"], ".png"),
+        (["train", "dcgan", "--out", "{runs}/dcgan"], "--resume"),
+        (["train", "dcgan", "--resume", "--out", "nowhere"], "no checkpoint in nowhere"),
+        (["train", "dcgan", "--resume", "--width", "4", "--out", "{runs}/dcgan"], "width was 2 and is 4 now"),
+        (["train", "mlp", "--resume", "--out", "{runs}/dcgan"], "model was dcgan and is mlp now"),
+        (["train", "dcgan", "--resume", "--seed", "1", "--out", "{runs}/dcgan"], "seed was 0 and is 1 now"),
+    ],
+)
+def test_bad_input_is_answered_with_what_fits(command, hint, runs, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = {p: p.read_bytes() for p in runs.rglob("*") if p.is_file()}
+    capsys.readouterr()
+    assert main([part.format(runs=runs) for part in command]) == 2
+    assert hint in said(capsys)
+    assert before == {p: p.read_bytes() for p in runs.rglob("*") if p.is_file()}
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["trian"],
+        ["train"],
+        ["train", "dcgan", "--steps", "0"],
+        ["train", "dcgan", "--steps", "1.5"],
+        ["train", "dcgan", "--seconds", "-3"],
+        ["train", "dcgan", "--seconds", "nan"],
+        ["train", "dcgan", "--seconds", "1", "--steps", "1"],
+        ["train", "dcgan", "--width", "0"],
+        ["sample", "x", "--n", "0"],
+        ["sample", "x", "--labels", "three"],
+        ["sample", "x", "--labels", ""],
+    ],
+)
+def test_usage_errors_end_with_status_2(command, capsys):
+    with pytest.raises(SystemExit) as e:
+        main(command)
+    assert e.value.code == 2
+    assert "ganedu" in capsys.readouterr().err
+
+
+def _damaged(folder: Path, data: bytes) -> str:
+    folder.mkdir()
+    (folder / checkpoints.CHECKPOINT).write_bytes(data)
+    return str(folder)
+
+
+def test_damaged_checkpoints_are_refused(runs, tmp_path, capsys):
+    whole = (runs / "dcgan" / checkpoints.CHECKPOINT).read_bytes()
+    header = json.dumps({"G.x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    for name, data, hint in [
+        ("empty", b"", "truncated"),
+        ("half", whole[: len(whole) // 2], "truncated"),
+        ("header", whole[:50], "truncated"),
+        ("huge", b"\xff" * 100, "truncated"),
+        ("pickle", pickle.dumps({"G": [1.0]}), "pickle"),
+        ("zip", b"PK\x03\x04" + b"0" * 100, "pickle"),
+        ("other", len(header).to_bytes(8, "little") + header + b"0000", "not written by ganedu"),
+    ]:
+        capsys.readouterr()
+        folder = _damaged(tmp_path / name, data)
+        for command in (["sample", folder], ["train", "dcgan", "--resume", "--steps", "20", "--out", folder]):
+            assert main(command) == 2, name
+            assert hint in said(capsys), name
+        assert (tmp_path / name / checkpoints.CHECKPOINT).read_bytes() == data
+
+
+def test_a_checkpoint_whose_weights_are_another_models_is_refused(runs, tmp_path, capsys):
+    tensors, header, history = checkpoints.read(runs / "dcgan")
+    header["settings"]["width"] = 4
+    checkpoints.write(tmp_path / "lies", tensors, header, history)
+    capsys.readouterr()
+    assert main(["sample", str(tmp_path / "lies")]) == 2
+    assert "another model" in said(capsys)
+
+
+def test_output_that_cannot_be_written_is_known_before_training(tmp_path, capsys, runs):
+    (tmp_path / "file").write_text("in the way")
+    start = time.perf_counter()
+    assert main(["train", "dcgan", *TINY, "--seconds", "600", "--out", str(tmp_path / "file" / "run")]) in (1, 2)
+    assert time.perf_counter() - start < 60
+    assert "file" in said(capsys)
+    assert main(["sample", str(runs / "dcgan"), "--out", str(tmp_path / "file" / "x.png")]) in (1, 2)
+    assert "cannot write" in said(capsys)
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file sizes cannot be limited on Windows")
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path):
+    """A limit on the size of files stands for the full disk: writing fails in the same place with an OSError."""
+    out = tmp_path / "run"
+    assert main(["train", "mlp", *TINY, "--steps", "10", "--out", str(out)]) == 0
+    before = (out / checkpoints.CHECKPOINT).read_bytes()
+    command = ["train", "mlp", "--steps", "20", "--resume", "--out", str(out)]
+    code = (
+        f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) // 2},) * 2)\n"
+        f"import ganedu.__main__ as m; sys.exit(m.main({command!r}))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("ganedu: cannot write") and "Traceback" not in result.stderr
+    assert (out / checkpoints.CHECKPOINT).read_bytes() == before
+    assert not [p for p in out.iterdir() if p.name.startswith(".")]
+    assert main(command) == 0
+
+
+def test_a_run_that_diverges_says_so_and_keeps_the_last_good_checkpoint(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "run"
+    assert main(["train", "mlp", *TINY, "--steps", "10", "--out", str(out)]) == 0
+    before = (out / checkpoints.CHECKPOINT).read_bytes()
+    build = recipes.trainer
+
+    def sick(settings, images):
+        trainer = build(settings, images)
+        step = trainer.step_function
+        trainer.step_function = lambda *batch, **players: {
+            k: v * (float("nan") if trainer.step == 14 else 1) for k, v in step(*batch, **players).items()
+        }
+        return trainer
+
+    monkeypatch.setattr(recipes, "trainer", sick)
+    capsys.readouterr()
+    assert main(["train", "mlp", "--steps", "20", "--resume", "--out", str(out)]) == 1
+    assert "loss_D is nan at step 15" in said(capsys)
+    assert (out / checkpoints.CHECKPOINT).read_bytes() == before
+
+
+def test_images_that_changed_since_stop_a_resume(tmp_path, capsys):
+    from PIL import Image
+
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(12):
+        Image.new("RGB", (20, 20), (20 * i, 0, 0)).save(folder / f"{i}.png")
+    out = str(tmp_path / "run")
+    train = ["train", "dcgan", "--data", str(folder), *TINY, "--steps", "3", "--out", out]
+    assert main(train) == 0
+    for i in range(12, 24):
+        Image.new("RGB", (20, 20), (0, 9 * i, 0)).save(folder / f"{i}.png")
+    capsys.readouterr()
+    assert main([*train, "--resume"]) == 2
+    assert "n_images was" in said(capsys)
+
+
+def test_traceback_is_there_for_who_asks():
+    with pytest.raises(FileNotFoundError):
+        main(["--traceback", "sample", "nowhere"])
+
+
+def test_no_display_is_needed(tmp_path):
+    train = ["train", "mlp", *TINY, "--steps", "2", "--out", str(tmp_path / "run")]
+    code = f"import sys; from ganedu.__main__ import main; sys.exit(main({train!r}))"
+    env = {"PATH": "", "MPLBACKEND": "TkAgg", "SYSTEMROOT": "C:\\Windows"}
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env).returncode == 0
