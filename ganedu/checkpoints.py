@@ -64,23 +64,32 @@ def read(folder: str | Path) -> tuple[dict[str, Tensor], dict, dict[str, list[fl
         tensors = load(data)
         size = int.from_bytes(data[:8], "little")
         header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["ganedu"])
-    except (SafetensorError, KeyError, ValueError) as e:
+        step, *_ = (header[k] for k in ("step", "seconds", "settings", "optimisers"))
+    except (SafetensorError, KeyError, TypeError, ValueError) as e:
         raise ValueError(
             f"{path} cannot be read: it is truncated, damaged, or not written by ganedu ({e}). Restore it from a copy, "
             "or train again."
         ) from e
     try:
-        history = json.loads((path.parent / RECORDS).read_text())
-    except (OSError, ValueError):
+        history = {k: v[:step] for k, v in json.loads((path.parent / RECORDS).read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
         history = {}  # the records are for the eye; a run can go on without them
-    return tensors, header, {k: v[: header["step"]] for k, v in history.items()}
+    return tensors, header, history
+
+
+def check_names(names: set[str], wanted: set[str], folder: str | Path) -> None:
+    """Raise ValueError unless the checkpoint is of just the players, optimisers and running average `wanted`."""
+    for name in sorted(names ^ wanted):
+        what = "the running average, ema" if name == "ema" else name
+        only = "only the checkpoint has" if name in names else "only this trainer has"
+        raise ValueError(f"the checkpoint in {folder} is of another game: {only} {what}.")
 
 
 def check_fits(tensors: dict[str, Tensor], wanted: dict[str, dict[str, Tensor]], folder: str | Path) -> None:
     """Raise ValueError, naming the first difference, unless `tensors` hold just the state of the modules `wanted`."""
     for name, state in wanted.items():
         given = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
-        for key in state.keys() | given.keys():
+        for key in dict.fromkeys([*state, *given]):  # in the order of the layers
             a = tuple(given[key].shape) if key in given else "nothing"
             b = tuple(state[key].shape) if key in state else "nothing"
             if a != b:
@@ -90,20 +99,28 @@ def check_fits(tensors: dict[str, Tensor], wanted: dict[str, dict[str, Tensor]],
                 )
 
 
-def flatten_optimiser(state: dict) -> tuple[dict[str, Tensor], list[dict]]:
-    """An optimiser's state_dict as flat tensors "0.exp_avg", ..., and its groups without the parameters."""
+def flatten_optimiser(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict]:
+    """An optimiser's state as flat tensors "0.exp_avg", ..., and {"kind", "groups"}, the groups without parameters."""
+    state = optimiser.state_dict()
     flat = {f"{i}.{k}": torch.as_tensor(v) for i, s in state["state"].items() for k, v in s.items() if v is not None}
-    return flat, [{k: v for k, v in g.items() if k != "params"} for g in state["param_groups"]]
+    groups = [{k: v for k, v in g.items() if k != "params"} for g in state["param_groups"]]
+    return flat, {"kind": type(optimiser).__name__, "groups": groups}
 
 
-def unflatten_optimiser(tensors: dict[str, Tensor], name: str, groups: list[dict], fresh: dict) -> dict:
-    """The state_dict that `flatten_optimiser` flattened; `fresh` is the state_dict of the optimiser to fill."""
+def unflatten_optimiser(tensors: dict[str, Tensor], name: str, saved: dict, optimiser, folder: str | Path) -> dict:
+    """The state_dict for `optimiser` that `flatten_optimiser` flattened. Raises ValueError for another kind."""
+    fresh, kind = optimiser.state_dict(), type(optimiser).__name__
+    if saved["kind"] != kind or len(saved["groups"]) != len(fresh["param_groups"]):
+        raise ValueError(
+            f"the checkpoint in {folder} was trained by another optimiser: {name} is {saved['kind']} with "
+            f"{len(saved['groups'])} group(s) there and {kind} with {len(fresh['param_groups'])} here."
+        )
     state: dict[int, dict] = {}
     for key, value in tensors.items():
         if key.startswith(f"{name}."):
             _, index, field = key.split(".")
             state.setdefault(int(index), {})[field] = value
-    filled = [{**g, "params": f["params"]} for g, f in zip(groups, fresh["param_groups"], strict=True)]
+    filled = [{**f, **g, "params": f["params"]} for f, g in zip(fresh["param_groups"], saved["groups"], strict=True)]
     for g in filled:
         g.update({k: tuple(v) for k, v in g.items() if k == "betas"})  # JSON has no tuples
     return {"state": state, "param_groups": filled}

@@ -44,12 +44,13 @@ class Trainer:
     batch_size what one round draws; with n_critic steps of D in it, n_critic times the batch of one step
     seed       of the trainer's own random numbers: whatever you draw between two records does not change the run
     ema        decay of the running average of the module `G`, or None
-    schedule   function of progress 0..1 that multiplies every learning rate
+    schedule   function of progress 0..1 that multiplies every learning rate, as it stood when the Trainer was made
     precision  "no" or "bf16"; bf16 where there is CUDA by default, float32 elsewhere (bf16 convolutions on a CPU
                are slower)
 
-    `history` holds every value of every step, as a dict of lists of floats. Raises ValueError for a precision that
-    differs from an earlier Trainer's in this process: Accelerate keeps one a process.
+    `history` holds every value of every step, as a dict of lists of floats. Runs on the GPU where there is CUDA
+    (unless ACCELERATE_USE_CPU=1 is set), else on the CPU. Raises ValueError for a precision that differs from an
+    earlier Trainer's in this process: Accelerate keeps one a process.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Trainer:
         self.players = {**players, **self.modules}
         self.optimisers = {k: v for k, v in self.players.items() if isinstance(v, torch.optim.Optimizer)}
         self._base_lr = {k: [g["lr"] for g in o.param_groups] for k, o in self.optimisers.items()}
-        self.ema = _average(self.modules["G"], ema) if ema is not None else None
+        self.ema = _average(self._generator(), ema) if ema is not None else None
         self.step, self.seconds = 0, 0.0
         self.history: dict[str, list[float]] = {}
         self._pending: list[dict[str, Tensor]] = []  # records stay on the device until a chunk is full
@@ -116,7 +117,7 @@ class Trainer:
 
     def _one_step(self) -> None:
         batch = self.data(self.batch_size)
-        batch = batch if isinstance(batch, tuple) else (batch,)
+        batch = batch if isinstance(batch, tuple | list) else (batch,)
         batch = tuple(b.to(self.device) for b in batch)
         with self._autocast():
             self._pending.append(self.step_function(*batch, **self.players))
@@ -171,11 +172,16 @@ class Trainer:
         Averaged weights never ran with the batch-norm statistics they inherit, so those are taken anew over `batches`
         batches of 256. Source of the average: Yazici et al. 2019, section 2.
         """
-        source = self.modules["G"] if self.ema is None else self.ema.module
+        source = self._generator() if self.ema is None else self.ema.module
         G = copy.deepcopy(self.accelerator.unwrap_model(source))
         with seeded(0):
             refresh_batchnorm(G, batches)
         return G.eval().requires_grad_(False)
+
+    def _generator(self) -> nn.Module:
+        if "G" not in self.modules:
+            raise ValueError(f"no player is called G, only {', '.join(self.players)}: nothing to average or draw.")
+        return self.modules["G"]
 
     def sample(self, n: int, labels: Tensor | None = None, seed: int = 0) -> Tensor:
         """`n` samples of the averaged generator, on the CPU; the same for equal seeds, however often it is called."""
@@ -189,14 +195,13 @@ class Trainer:
         Raises OSError when it cannot be written, Diverged when a weight is not finite; what was there before stays.
         """
         tensors = {"rng": self._rng[0], **({"rng_cuda": self._rng[1]} if len(self._rng) > 1 else {})}
-        modules = dict(self.modules) if self.ema is None else {**self.modules, "ema": self.ema}
-        for name, module in modules.items():
-            tensors |= {f"{name}.{k}": v for k, v in self.accelerator.unwrap_model(module).state_dict().items()}
+        for name, module in self._stored().items():
+            tensors |= {f"{name}.{k}": v for k, v in module.state_dict().items()}
         if lost := [k for k, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]:
             raise Diverged(f"{lost[0]} holds values that are not finite at step {self.step}, so it is not saved.")
         groups = {}
         for name, optimiser in self.optimisers.items():
-            flat, groups[name] = checkpoints.flatten_optimiser(optimiser.state_dict())
+            flat, groups[name] = checkpoints.flatten_optimiser(optimiser)
             tensors |= {f"{name}.{k}": v for k, v in flat.items()}
         header = {"step": self.step, "seconds": self.seconds, "optimisers": groups, "settings": settings or {}}
         checkpoints.write(folder, tensors, header, self.history)
@@ -208,18 +213,28 @@ class Trainer:
         is then unchanged.
         """
         tensors, header, history = checkpoints.read(folder)
-        modules = dict(self.modules) if self.ema is None else {**self.modules, "ema": self.ema}
-        modules = {k: self.accelerator.unwrap_model(m) for k, m in modules.items()}
-        checkpoints.check_fits(tensors, {k: m.state_dict() for k, m in modules.items()}, folder)
-        for name, module in modules.items():
-            module.load_state_dict({k: tensors[f"{name}.{k}"] for k in module.state_dict()})
+        modules = self._stored()
+        states = {name: module.state_dict() for name, module in modules.items()}
+        there = {k.partition(".")[0] for k in tensors} | header["optimisers"].keys()
+        here = {"rng", *self.optimisers, *(name for name, state in states.items() if state)}
+        checkpoints.check_names(there - {"rng_cuda"}, here, folder)
+        checkpoints.check_fits(tensors, states, folder)
+        optimisers = {
+            name: checkpoints.unflatten_optimiser(tensors, name, header["optimisers"][name], optimiser, folder)
+            for name, optimiser in self.optimisers.items()
+        }
+        for name, module in modules.items():  # everything fits: from here on nothing can fail half way
+            module.load_state_dict({k: tensors[f"{name}.{k}"] for k in states[name]})
         for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(
-                checkpoints.unflatten_optimiser(tensors, name, header["optimisers"][name], optimiser.state_dict())
-            )
+            optimiser.load_state_dict(optimisers[name])
         self._rng = [tensors["rng"].cpu()] + ([tensors["rng_cuda"].cpu()] if "rng_cuda" in tensors else [])
         self.step, self.seconds, self.history = header["step"], header["seconds"], history
         return header["settings"]
+
+    def _stored(self) -> dict[str, nn.Module]:
+        """The modules of a checkpoint by name, bare: the players, and the running average as "ema"."""
+        modules = dict(self.modules) if self.ema is None else {**self.modules, "ema": self.ema}
+        return {name: self.accelerator.unwrap_model(module) for name, module in modules.items()}
 
 
 # --------------------------------------------------------------------------------------------------------- helpers
@@ -245,13 +260,16 @@ def _set_rng_state(state: list[Tensor]) -> None:
 
 def _engine(precision: str | None):
     from accelerate import Accelerator
+    from accelerate.utils import parse_flag_from_env
 
+    # Without CUDA the CPU, on a Mac too: Accelerate would take MPS, whose random numbers we could not put back.
+    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available()
     if precision is None:
-        precision = "bf16" if torch.cuda.is_available() else "no"
+        precision = "no" if cpu else "bf16"
     if precision not in ("no", "bf16"):
         raise ValueError(f"precision={precision!r} does not fit: 'no' (float32) or 'bf16'.")
     try:
-        return Accelerator(mixed_precision=precision)
+        return Accelerator(mixed_precision=precision, cpu=cpu)
     except ValueError as e:
         raise ValueError(
             f"precision={precision!r}, but an earlier Trainer in this process uses another: Accelerate keeps one a "

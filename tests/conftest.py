@@ -1,6 +1,17 @@
-"""How the tests are shared out between workers: whole files, and the longest first."""
+"""How the tests are shared out between workers: whole files, and the longest first. Where the engine runs in them."""
+
+import sys
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def engine_on_the_cpu(monkeypatch):
+    """Numbers are compared bit for bit, which the CPU allows; and each test may choose its own precision."""
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
+    yield
+    if "accelerate.state" in sys.modules:
+        sys.modules["accelerate.state"].AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def _unit(nodeid: str) -> str:
