@@ -29,14 +29,13 @@ BETAS = (0.5, 0.99)  # a short memory of gradients: the other player moves (Radf
 def settle(model: str, data: str, image_size=None, channels=None, width=None, seed: int = 0) -> tuple[dict, Images]:
     """(settings, images) of a run: the model's recipe, and what was given in its place.
 
-    `data` is a name or a folder; image_size and channels are the data's own unless given, except for a folder, which
-    is brought to 32 pixels. Raises ValueError for an unknown model or data set, with the nearest name, and for sizes
-    that no model fits.
+    `data`, image_size and channels are what `data.load` takes. Raises ValueError for an unknown model or data set, with
+    the nearest name, and for sizes that no model fits.
     """
     nearest(model, tuple(RECIPES), "model")
     recipe = {**RECIPES[model], **({"width": width} if width is not None else {})}
     check_image_config(image_size or 32, channels or 1, recipe["width"])  # before the data are read
-    images = load(data, image_size=image_size or (32 if Path(data).is_dir() else None), channels=channels)
+    images = load(data, image_size=image_size, channels=channels)
     check_image_config(images.image_size, images.channels)
     if model == "cgan" and images.n_classes < 2:
         raise ValueError(
