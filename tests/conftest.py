@@ -1,8 +1,11 @@
 """How the tests are shared out between workers: whole files, and the longest first. Where the engine runs in them."""
 
+import os
 import sys
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the nets are small: more threads only wait for each other
 
 
 @pytest.fixture(autouse=True)
