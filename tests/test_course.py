@@ -77,7 +77,7 @@ def test_the_student_edition_has_the_checks_and_not_the_solutions(small_course, 
     assert written == ["01_minimax_game.ipynb", "03_dcgan.ipynb", "04_conditional_gan.ipynb"]
     cells = nbformat.read(small_course.parent / "class" / "03_dcgan.ipynb", 4).cells
     assert [c.source for c in cells] == [source for source, tags in CELLS if "solution" not in tags]
-    assert "42" in (small_course / "03_dcgan.ipynb").read_text()
+    assert "42" in (small_course / "03_dcgan.ipynb").read_text(encoding="utf-8")
 
 
 def test_the_student_edition_overwrites_nobodys_work(small_course, capsys):
@@ -85,9 +85,9 @@ def test_the_student_edition_overwrites_nobodys_work(small_course, capsys):
     worked = small_course.parent / "class" / "03_dcgan.ipynb"
     worked.write_text("my work")
     assert main(["student", "class"]) == 2
-    assert "may have worked in them" in capsys.readouterr().err and worked.read_text() == "my work"
+    assert "may have worked in them" in capsys.readouterr().err and worked.read_text(encoding="utf-8") == "my work"
     assert main(["student", "class", "--force"]) == 0
-    assert worked.read_text() != "my work"
+    assert worked.read_text(encoding="utf-8") != "my work"
     assert main(["student", "notebooks"]) == 2
     assert "with their solutions" in capsys.readouterr().err
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MODULES = sorted((ROOT / "ganedu").rglob("*.py"))
 # what conda-forge calls otherwise
 CONDA_NAMES = {
@@ -29,7 +29,7 @@ def tracked() -> list[Path]:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_a_module_holds_one_idea(module):
-    assert len(module.read_text().splitlines()) <= 320
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= 320
 
 
 def test_importing_the_package_costs_nothing_but_itself():
@@ -56,7 +56,7 @@ def _imported_by(module: str, suspects: list[str]) -> list[str]:
 @pytest.mark.parametrize("file", ["environment.yml", "binder/environment.yml"])
 def test_conda_environments_say_what_pyproject_says(file):
     wanted = dict(_split(d) for d in PROJECT["dependencies"])
-    lines = (ROOT / file).read_text().splitlines()
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     given = dict(_split(line.strip()[2:]) for line in lines[lines.index("dependencies:") + 1 :] if line.strip())
     python = given.pop("python")
     given.pop("pip")
@@ -70,8 +70,8 @@ def _split(requirement: str) -> tuple[str, str]:
 
 
 def test_pre_commit_and_make_run_the_same_ruff():
-    pinned = re.search(r"^ruff==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)[1]
-    assert f"rev: v{pinned}\n" in (ROOT / ".pre-commit-config.yaml").read_text()
+    pinned = re.search(r"^ruff==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M)[1]
+    assert f"rev: v{pinned}\n" in (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
 
 
 def test_constraints_lie_within_the_ranges_we_allow():
@@ -79,7 +79,7 @@ def test_constraints_lie_within_the_ranges_we_allow():
 
     everything = PROJECT["dependencies"] + [r for extra in PROJECT["optional-dependencies"].values() for r in extra]
     allowed = {r.name: r.specifier for r in map(Requirement, everything)}
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             name, version = line.split("==")
             assert version in allowed[name]
@@ -118,14 +118,14 @@ def test_the_tool_follows_a_change_of_address(tmp_path):
     assert badges.main(["--root", str(tmp_path), "--check"]) == 1
     assert badges.main(["--root", str(tmp_path)]) == 0
     assert badges.main(["--root", str(tmp_path), "--check"]) == 0
-    before = notebook.read_text()
+    before = notebook.read_text(encoding="utf-8")
     assert before.count("old/place") == 3
-    assert "git clone https://github.com/old/place && cd place" in (tmp_path / "README.md").read_text()
+    assert "git clone https://github.com/old/place && cd place" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
     (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/new/home"\n')
     assert badges.main(["--root", str(tmp_path), "--check"]) == 1
     assert badges.main(["--root", str(tmp_path)]) == 0
-    assert notebook.read_text() == before.replace("old/place", "new/home")
+    assert notebook.read_text(encoding="utf-8") == before.replace("old/place", "new/home")
     source = nbformat.read(notebook, as_version=4).cells[2].source
     assert source.endswith("git+https://github.com/new/home\n\nimport torch")
 

@@ -23,7 +23,9 @@ COLAB_LINES = re.compile(r'\Aimport sys\n\nif "google\.colab" in sys\.modules:\n
 
 def address(root: Path = ROOT) -> str:
     """https://github.com/OWNER/NAME from pyproject.toml; Colab and Binder can open nothing else without more work."""
-    url = tomllib.loads((root / "pyproject.toml").read_text())["project"]["urls"]["Repository"].rstrip("/")
+    url = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"].rstrip(
+        "/"
+    )
     if not re.fullmatch(r"https://github\.com/[^/]+/[^/]+", url):
         sys.exit(f"pyproject.toml: Repository = {url!r} is not https://github.com/OWNER/NAME.")
     return url

@@ -124,4 +124,4 @@ def test_readme_lists_it(path):
     first = read(path).cells[0].source
     title = first.splitlines()[0].removeprefix("# ")
     minutes = re.search(r"\b(\d+) minutes\b", first)[1]
-    assert f"| [{title}](notebooks/{path.name}) | {minutes} |" in (ROOT / "README.md").read_text()
+    assert f"| [{title}](notebooks/{path.name}) | {minutes} |" in (ROOT / "README.md").read_text(encoding="utf-8")
