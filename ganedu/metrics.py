@@ -87,7 +87,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     """
     _check_features(a, b, need=a.shape[-1] + 1)
     a, b = a.double(), b.double()
-    S_a, S_b = a.T.cov(), b.T.cov()
+    S_a, S_b = torch.atleast_2d(a.T.cov()), torch.atleast_2d(b.T.cov())
     # tr (S_a S_b)^(1/2) through the symmetric R S_b R with R = S_a^(1/2), whose eigenvalues are real and >= 0
     values, vectors = torch.linalg.eigh(S_a)
     R = vectors * values.clamp(min=0).sqrt() @ vectors.T
@@ -115,6 +115,7 @@ def recall(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 2000) -> float:
 
 def precision(real: Tensor, fake: Tensor, k: int = 5) -> float:
     """Share of fakes that lie in a ball around some real sample; `recall` with the sides exchanged."""
+    _check_features(real, fake, need=k + 1)  # here, where the sides have their right names
     return recall(fake, real, k)
 
 
