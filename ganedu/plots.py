@@ -47,8 +47,13 @@ def heat(ax, values, limit: float = 3.0):
 
 
 def tile(x, columns: int = 10) -> np.ndarray:
-    """Images (N, C, H, W) in [-1, 1] or uint8 -> one array (rows * H, columns * W [, 3]) uint8, white where none is."""
+    """Images (N, C, H, W) in [-1, 1] or uint8 -> one array (rows * H, columns * W [, 3]) uint8, white where none is.
+
+    Raises ValueError for another shape, more channels, or whole numbers that are no uint8.
+    """
     x = array(x)
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or (x.dtype != np.uint8 and x.dtype.kind != "f"):
+        raise ValueError(f"images must be (N, 1 or 3, H, W), uint8 or floating in [-1, 1]: got {x.dtype} {x.shape}.")
     if x.dtype != np.uint8:
         x = ((x.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
     n, c, h, w = x.shape
@@ -68,14 +73,14 @@ def images(ax, x, columns: int = 10, title: str = ""):
 
 
 def curve(ax, y, x=None, smooth: int = 1, **kw):
-    """A line of the running mean over `smooth` values, with the raw values faint behind it."""
+    """A line of the running mean over `smooth` values, with the raw values faint behind it in the same colour."""
     y = array(y).astype(float)
     x = np.arange(1, len(y) + 1) if x is None else array(x)
     smooth = max(1, min(smooth, len(y)))
-    if smooth > 1:
-        ax.plot(x, y, lw=0.5, alpha=0.25, **{k: v for k, v in kw.items() if k in ("color", "c")})
     mean = np.convolve(y, np.ones(smooth) / smooth, "valid")
-    ax.plot(x[smooth - 1 :], mean, **kw)
+    (line,) = ax.plot(x[smooth - 1 :], mean, **kw)
+    if smooth > 1:
+        ax.plot(x, y, lw=0.5, alpha=0.25, color=line.get_color(), zorder=line.get_zorder() - 0.1)
     return ax
 
 
