@@ -70,6 +70,11 @@ def control(name: str, spec) -> w.Widget:
         return w.Dropdown(options=spec, **common)
     if isinstance(spec, bool):
         return w.Checkbox(value=spec, description=label, indent=False)
+    if not isinstance(spec, tuple) or not 2 <= len(spec) <= 4:
+        raise ValueError(
+            f"{name}={spec!r} is no control: give (low, high), (low, high, step), (low, high, step, value), a list or "
+            "dict of choices, True or False, or an ipywidgets control."
+        )
     low, high, step, value = (*spec, *(None, None)[len(spec) - 2 :])
     whole = all(isinstance(v, int) for v in spec)
     step = step or (1 if whole else (high - low) / 100)
@@ -107,13 +112,17 @@ class Explorer:
             self.render()
 
     def render(self) -> None:
-        self._waiting = False
+        import matplotlib.pyplot as plt
+
+        self._waiting, open_before = False, plt.get_fignums()
         try:
             fig = self.draw(**self.values)
             text = f"{self.alt} {titles(fig)}".strip()
             self.image.value = png(fig)
         except Exception as e:  # a mistake in draw must be seen, not vanish in a callback
             text = f"{type(e).__name__}: {e}"
+            for half_drawn in set(plt.get_fignums()) - set(open_before):
+                plt.close(half_drawn)
         self.image.alt = text
         self.text.value = f'<div role="status" aria-live="polite">{html.escape(text)}</div>'
 
@@ -134,12 +143,12 @@ def watch(trainer, *, steps: int | None = None, seconds: float | None = None, ev
     """Run a trainer to its end behind a progress bar; in a notebook, with a live picture from `draw(record)`.
 
     `draw` returns a figure, whose titles are its text. An interrupt keeps all records, and calling again goes on.
-    Returns the trainer.
+    Returns the trainer. Raises what `Trainer.run` raises: ValueError without steps or seconds, Diverged.
     """
     from tqdm import tqdm
 
     notebook = _in_notebook()
-    total = steps if steps is not None else round(seconds, 1)
+    total = steps if steps is not None else seconds and round(seconds, 1)
     bar = tqdm(total=total, unit=" steps" if steps is not None else " s", file=io.StringIO() if notebook else None)
     picture = None
     line = display({"text/plain": str(bar)}, raw=True, display_id=True) if notebook else None
