@@ -113,17 +113,37 @@ def test_run_all_move_a_slider_and_see_the_picture_change(lab, page):
     page.get_by_text("Run", exact=True).first.click()
     page.get_by_text("Run All Cells", exact=True).first.click()
     _wait_until_run(page)
-
     widgets = page.locator(".jp-OutputArea-output .jupyter-widgets.widget-vbox")
-    widget = widgets.filter(has=page.locator(".noUi-handle")).filter(has=page.locator("img.widget-image")).first
+    _a_slider_changes_its_picture(page, widgets.filter(has=page.locator(".noUi-handle")).first)
+    _a_game_runs_and_pauses(page, widgets.filter(has=page.locator("button.widget-toggle-button")).first)
+
+
+def _a_slider_changes_its_picture(page, widget) -> None:
     picture, handle = widget.locator("img.widget-image"), widget.locator(".noUi-handle").first
     picture.scroll_into_view_if_needed()
     before, address = picture.screenshot(), picture.get_attribute("src")
     n_pictures = page.locator(".jp-OutputArea-output img").count()
     handle.focus()
-    for _ in range(5):
-        handle.press("ArrowRight")
+    at_its_left = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemin")
+    handle.press("End" if at_its_left else "Home")
     sync_api.expect(picture).not_to_have_attribute("src", address, timeout=10_000)
     page.wait_for_timeout(500)
     assert picture.screenshot() != before, "the slider moved, but the picture stayed"
     assert page.locator(".jp-OutputArea-output img").count() == n_pictures, "a change stacked a new picture"
+
+
+def _a_game_runs_and_pauses(page, game) -> None:
+    """The live game trains while the kernel still answers, and stands still once paused."""
+    button, status = game.locator("button.widget-toggle-button"), game.locator('[role="status"]')
+    button.scroll_into_view_if_needed()
+    at_first = status.inner_text()
+    button.click()
+    sync_api.expect(status).not_to_have_text(at_first, timeout=10_000)
+    running = status.inner_text()
+    sync_api.expect(status).not_to_have_text(running, timeout=10_000)
+    button.click()
+    sync_api.expect(button).to_have_text("Run", timeout=10_000)
+    page.wait_for_timeout(500)
+    paused = status.inner_text()
+    page.wait_for_timeout(1000)
+    assert status.inner_text() == paused, "paused, and the game went on"
