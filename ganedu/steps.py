@@ -62,7 +62,9 @@ def cgan_step(x_real, labels, *, G, D, opt_G, opt_D, z_dim, loss: Loss = non_sat
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
 
 
-def acgan_step(x_real, labels, *, G, D, opt_G, opt_D, z_dim, loss: Loss = non_saturating, class_weight=1.0):
+def acgan_step(
+    x_real, labels, *, G, D, opt_G, opt_D, z_dim, loss: Loss = non_saturating, penalty=None, class_weight=1.0
+):
     """One round of AC-GAN: D tells real from fake and names the class; G fools the first and pleases the second.
 
     Both players add `class_weight` times the cross-entropy of the class, in nats; D's is over real and fake.
@@ -73,6 +75,8 @@ def acgan_step(x_real, labels, *, G, D, opt_G, opt_D, z_dim, loss: Loss = non_sa
     (d_real, c_real), (d_fake, c_fake) = D.both(x_real), D.both(x_fake)
     loss_class = cross_entropy(c_real, labels)
     loss_D = loss.d_loss(d_real, d_fake) + class_weight * (loss_class + cross_entropy(c_fake, labels))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, x_real, x_fake)
     opt_D.zero_grad()
     loss_D.backward()
     opt_D.step()

@@ -155,7 +155,8 @@ def test_cgan_step_is_the_step_written_by_hand(loss, penalty):
 
 
 @every_loss
-def test_acgan_step_is_the_step_written_by_hand(loss):
+@every_penalty
+def test_acgan_step_is_the_step_written_by_hand(loss, penalty):
     players, x_real, labels = game(heads=True)
     d_goal, g_goal = GOALS[loss.name]
     g, d = ([p.detach().clone().requires_grad_() for p in players[m].parameters()] for m in "GD")
@@ -167,13 +168,15 @@ def test_acgan_step_is_the_step_written_by_hand(loss):
     x_fake = generate(g, torch.randn(N, Z), labels).detach()
     loss_class = class_loss(d, x_real)
     loss_D = d_goal(judge(d, x_real), judge(d, x_fake)) + 0.7 * (loss_class + class_loss(d, x_fake))
+    if penalty != "none":
+        loss_D = loss_D + penalise(penalty, lambda t, d=d: judge(d, t), x_real, x_fake)
     d = descend(d, loss_D, LR_D)
     x_fake = generate(g, torch.randn(N, Z), labels)
     loss_G = g_goal(judge(d, x_fake), judge(d, x_real)) + 0.7 * class_loss(d, x_fake)
     g = descend(g, loss_G, LR_G)
 
     torch.manual_seed(1)
-    record = steps.acgan_step(x_real, labels, **players, loss=loss, class_weight=0.7)
+    record = steps.acgan_step(x_real, labels, **players, loss=loss, penalty=PENALTIES[penalty], class_weight=0.7)
     assert_equal_games(players, record, g, d, loss_D, loss_G)
     assert abs(record["loss_class"].item() - loss_class.item()) < 1e-10
 
