@@ -38,7 +38,7 @@ def points(ax, x_real=None, x_fake=None, limit: float = 3.0, size: float = 8):
 
 
 def heat(ax, values, limit: float = 3.0):
-    """The discriminator's D(x), 0 to 1, on a grid (rows: x_2, columns: x_1) as shade: dark where it says "real"."""
+    """D(x), 0 to 1, at the centres of a grid's cells (rows: x_2, columns: x_1), as shade: dark where it says "real"."""
     from matplotlib.colors import LinearSegmentedColormap
 
     shades = LinearSegmentedColormap.from_list("D", ["#FFFFFF", "#D9C8EA", "#8E63BD"])

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from .. import densities, losses, plots
-from ..models import MLPDiscriminator, MLPGenerator
+from ..models import MLPDiscriminator, MLPGenerator, nearest
 from ..sampling import seeded
 from ..steps import train_step
 from .pictures import display_widget, png
@@ -31,6 +31,7 @@ class LiveGame:
         self._task: asyncio.Task | None = None
         wide = {"style": {"description_width": "10em"}, "layout": w.Layout(width="26em")}
         planar = [name for name, make in densities.ALL.items() if make().dim == 2]
+        nearest(data, tuple(planar), "data")
         self.data = w.Dropdown(options=planar, value=data, description="data", **wide)
         self.loss = w.Dropdown(options={x.name: x for x in losses.ALL}, value=losses.non_saturating,
                                description="loss", **wide)  # fmt: skip
@@ -108,23 +109,28 @@ class LiveGame:
 
     def _toggle(self, change) -> None:
         self.button_run.description, self.button_run.icon = ("Pause", "pause") if change["new"] else ("Run", "play")
-        if change["new"]:
+        if change["new"] and self.message:
+            self.button_run.value = False  # such a game goes nowhere: start again
+        elif change["new"] and (self._task is None or self._task.done()):  # else it has not seen the pause and plays on
             self._task = asyncio.get_running_loop().create_task(self._play())
-        else:
+        elif not change["new"]:
             self.render()
 
     # ------------------------------------------------------------------------------------------------ the picture
 
     def _figure(self) -> None:
         plots.style()
-        self.fig = Figure(figsize=(5.2, 5.2), dpi=90)
-        self.fig.subplots_adjust(0.11, 0.1, 0.98, 0.93)  # a layout engine would measure every text again at every frame
+        # A layout engine would measure every text again at every frame, and let the picture tremble. To a figure that
+        # never had one, savefig gives that of the style; so this one had one.
+        self.fig = Figure(figsize=(5.2, 5.2), dpi=90, layout="tight")
+        self.fig.set_layout_engine("none")
+        self.fig.subplots_adjust(0.11, 0.1, 0.98, 0.93)
         self.ax = ax = self.fig.add_subplot()
         self._heat = plots.heat(ax, torch.zeros(CELLS, CELLS), LIMIT).images[-1]
         plots.points(ax, torch.zeros(1, 2), torch.zeros(1, 2), LIMIT)
         self._real_dots, self._fake_dots = ax.collections[-2:]
         ax.legend(loc="upper right", ncols=2, handletextpad=0, columnspacing=0.8, markerscale=3)
-        side = torch.linspace(-LIMIT, LIMIT, CELLS)
+        side = (torch.arange(CELLS) + 0.5) * 2 * LIMIT / CELLS - LIMIT  # the cells' centres
         self._grid = torch.cartesian_prod(side, side).flip(1)  # rows are x_2
 
     @torch.no_grad()
