@@ -1,0 +1,102 @@
+"""JupyterLab on one notebook, seen by a real headless browser; for the browser test and for README's picture."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+)
+BROWSER = next((p for p in [*map(shutil.which, NAMES), *PLACES] if p and Path(p).exists()), None)
+SETTINGS = {
+    # every cell in the page, so that one can be found without scrolling to it
+    "notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
+    "apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false", "checkForUpdates": False},
+}
+
+
+@contextlib.contextmanager
+def serve(notebook: Path, folder: Path):
+    """JupyterLab in `folder`, with settings of its own, on the notebook without its outputs; yields the address."""
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            cell.update(outputs=[], execution_count=None)
+    (folder / notebook.name).write_text(json.dumps(content), encoding="utf-8")
+    for name, values in SETTINGS.items():
+        path = folder / ".settings" / "@jupyterlab" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(values))
+    places = {"JUPYTERLAB_SETTINGS_DIR": ".settings", "JUPYTERLAB_WORKSPACES_DIR": ".w", "JUPYTER_CONFIG_DIR": ".c",
+              "JUPYTER_RUNTIME_DIR": ".r", "IPYTHONDIR": ".i"}  # fmt: skip
+    env = {"OMP_NUM_THREADS": "1", **os.environ, **{k: str(folder / v) for k, v in places.items()}}  # a core for Lab
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=secret"]
+    with open(folder / ".log", "w") as log:
+        server = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=folder)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api?token=secret", server, folder / ".log")
+        yield f"http://127.0.0.1:{port}/lab/tree/{notebook.name}?token=secret"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(240):
+        assert server.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.25)
+    raise AssertionError(f"JupyterLab did not answer within a minute:\n{log.read_text()}")
+
+
+@contextlib.contextmanager
+def browser_page(width: int = 1400, height: int = 1000, scale: float = 1.0):
+    """A page of a headless browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = p.chromium.launch(executable_path=BROWSER, args=arguments)
+        yield browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
+        browser.close()
+
+
+def run_all(page, address: str) -> None:
+    """Open the notebook, run all cells, and return once they have run; show what went wrong as soon as one raises."""
+    page.goto(address, timeout=60_000)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)  # the kernel is there
+    page.get_by_text("Run", exact=True).first.click()
+    page.get_by_text("Run All Cells", exact=True).first.click()
+    prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
+    idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')  # the circle beside the kernel's name
+    error = page.locator(".jp-Notebook .jp-OutputArea-output").filter(has_text="Traceback (most recent call last)")
+    for _ in range(480):
+        assert error.count() == 0, error.first.inner_text()
+        seen = [text for text in prompts.all_inner_texts() if text.strip()]  # a folded solution shows no prompt
+        if seen and all(text.strip("[]:").isdigit() for text in seen) and idle.count():
+            return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"not run within four minutes; the prompts are {prompts.all_inner_texts()}")
+
+
+def widgets(page, containing: str):
+    """The course's widgets that contain an element, by its CSS selector."""
+    boxes = page.locator(".jp-OutputArea-output .jupyter-widgets.widget-vbox")
+    return boxes.filter(has=page.locator(containing))
