@@ -22,9 +22,9 @@ from .training import Trainer, cgan_step, linear_second_half, train_step
 # gamma: with 400 digits a class it keeps D from learning them by heart (benchmarks/cgan_digits.py: recall of held-out
 # digits .78 without it, .87 with it), at six tenths of the steps a second.
 RECIPES = {
-    "mlp": {"width": 128, "z_dim": 64, "batch_size": 64, "lr": 1e-3, "ema": 0.99},
-    "dcgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "ema": 0.99},
-    "cgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "ema": 0.99, "r1": 0.1},
+    "mlp": {"width": 128, "z_dim": 64, "batch_size": 64, "lr": 1e-3, "betas": [0.5, 0.99], "ema": 0.99},
+    "dcgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.0, 0.99], "ema": 0.99},
+    "cgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.5, 0.99], "ema": 0.99, "r1": 0.1},
 }
 BETAS = (0.5, 0.99)  # a short memory of gradients: the other player moves (Radford et al. 2016, section 4)
 
@@ -56,7 +56,7 @@ def trainer(settings: dict, images: Images) -> Trainer:
     """A fresh Trainer of these settings on these images; `Trainer.load` lets it go on from a checkpoint."""
     with seeded(settings["seed"]):
         G, D = _players(settings)
-    optimise = partial(torch.optim.Adam, lr=settings["lr"], betas=BETAS)
+    optimise = partial(torch.optim.Adam, lr=settings["lr"], betas=tuple(settings["betas"]), fused=True)
     players = {"G": G, "D": D, "opt_G": optimise(G.parameters()), "opt_D": optimise(D.parameters())}
     conditional = bool(settings["class_names"])
     penalty = partial(r1, gamma=settings["r1"]) if settings.get("r1") else None
@@ -90,4 +90,6 @@ def load_generator(folder: str | Path) -> tuple[nn.Module, dict]:
 
 def _players(settings: dict) -> tuple[nn.Module, nn.Module]:
     keys = ("image_size", "channels", "z_dim", "width")
-    return build(settings["model"], **{k: settings[k] for k in keys}, n_classes=len(settings["class_names"]))
+    players = build(settings["model"], **{k: settings[k] for k in keys}, n_classes=len(settings["class_names"]))
+    G, D = (player.to(memory_format=torch.channels_last) for player in players)  # a fifth faster on a CPU
+    return G, D
