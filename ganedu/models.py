@@ -193,8 +193,8 @@ class DCDiscriminator(nn.Module):
     - "acgan": d(x) ignores the label; a second head, `classify`, names the class (Odena et al. 2017).
 
     `halvings` of the image's side: as many as G doubles unless given, and one more at 28 pixels (28, 14, 7, 3), where
-    two leave D too weak a teacher. Parameters for grey images, width 8, no labels: 9,041 at 16 pixels, 42,001 at 28, 42,449 at 32, 174,801 at 64,
-    701,649 at 128. Raises ValueError for images or labels that do not fit.
+    two leave D too weak a teacher. Parameters for grey images, width 8, no labels: 9,041 at 16 pixels, 42,001 at 28,
+    42,449 at 32, 174,801 at 64, 701,649 at 128. Raises ValueError for images or labels that do not fit.
     """
 
     def __init__(self, image_size=28, channels=1, width=8, n_classes=0, condition=None, halvings=None):
