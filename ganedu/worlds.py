@@ -188,6 +188,7 @@ def train(
         minibatch_std=minibatch_std, spectral_norm=spectral_norm, logits=True,
     )  # fmt: skip
     G, D = G.to(device, dtype), D.to(device, dtype)
+    betas = tuple(map(float, betas))
     if optimiser == "adam":
         opt_G, opt_D = (torch.optim.Adam(p.parameters(), lr, betas, fused=True) for p, lr in ((G, lr_G), (D, lr_D)))
     else:
