@@ -115,10 +115,14 @@ def unflatten_optimiser(tensors: dict[str, Tensor], name: str, saved: dict, opti
             f"the checkpoint in {folder} was trained by another optimiser: {name} is {saved['kind']} with "
             f"{len(saved['groups'])} group(s) there and {kind} with {len(fresh['param_groups'])} here."
         )
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict] = {}
     for key, value in tensors.items():
         if key.startswith(f"{name}."):
             _, index, field = key.split(".")
+            p = parameters[int(index)].detach()
+            if value.shape == p.shape:  # in p's order in memory (channels last?), which a fused optimiser relies on
+                value = torch.empty_like(p, dtype=value.dtype).copy_(value)
             state.setdefault(int(index), {})[field] = value
     filled = [{**f, **g, "params": f["params"]} for f, g in zip(fresh["param_groups"], saved["groups"], strict=True)]
     for g in filled:
