@@ -26,7 +26,6 @@ RECIPES = {
     "dcgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.0, 0.99], "ema": 0.99},
     "cgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.5, 0.99], "ema": 0.99, "r1": 0.1},
 }
-BETAS = (0.5, 0.99)  # a short memory of gradients: the other player moves (Radford et al. 2016, section 4)
 
 
 def settle(model: str, data: str, image_size=None, channels=None, width=None, seed: int = 0) -> tuple[dict, Images]:
