@@ -228,7 +228,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", help="digits (default), fashion, mnist70k, fashion70k, shapes, or a folder of images")
     p.add_argument("--image-size", type=_whole, metavar="N", help="16, 28, 32, 64 or 128; the data's own by default")
     p.add_argument("--channels", type=int, metavar="N", help="1 (grey) or 3 (colour); the data's own by default")
-    p.add_argument("--width", type=_whole, metavar="N", help="width of the players: numbers a layer grow with it (8; mlp: 128)")
+    p.add_argument("--width", type=_whole, metavar="N", help="numbers a layer hold in proportion to it (8; mlp: 128)")
     limit = p.add_mutually_exclusive_group()
     limit.add_argument("--seconds", type=_seconds, metavar="S", help="time to train, from the run's start (60)")
     limit.add_argument(
