@@ -120,6 +120,8 @@ def test_statistics_become_the_plain_mean_over_the_batches(G):
 
 
 def test_refreshing_forgets_what_was_there_before(G):
+    for _ in range(3):
+        G(torch.randn(8, 5))  # in training mode, so the batch norms have counted batches
     for norm in norms(G):
         norm.running_mean.fill_(1e6)
     refresh_batchnorm(G, batches=2, batch_size=8)

@@ -227,6 +227,16 @@ def test_the_generators_turn_leaves_no_gradient_in_the_discriminator(step, kind,
 
 
 @every_game
+def test_the_discriminators_turn_reaches_no_weight_of_the_generator(step, kind, labelled):
+    """Without detach the numbers would be the same, since G zeroes its gradients, but the work done for nothing."""
+    players, *batch = game(**kind)
+    seen = []
+    players["opt_D"].register_step_post_hook(lambda *_: seen.extend(p.grad for p in players["G"].parameters()))
+    step(*batch[: 1 + labelled], **players)
+    assert seen and all(grad is None for grad in seen)
+
+
+@every_game
 def test_records_are_detached_scalars(step, kind, labelled):
     players, *batch = game(**kind)
     record = step(*batch[: 1 + labelled], **players)
