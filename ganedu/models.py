@@ -255,9 +255,6 @@ class DCDiscriminator(nn.Module):
         return self.head(f).squeeze(-1), self.class_head(f)
 
 
-# --------------------------------------------------------------------------------------------------------- the judge
-
-
 class Classifier(nn.Module):
     """The judge: a small convolutional classifier, images -> class logits; `features` are what distances live in.
 
