@@ -289,11 +289,16 @@ def test_an_average_is_not_dropped_silently(tmp_path):
 # --------------------------------------------------------------------------------------------------- a disk that fails
 
 
-def disk_full_by_fsync(folder, monkeypatch):
-    def fail(_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def no_space(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", fail)
+
+def full_while_writing(folder, monkeypatch):
+    monkeypatch.setattr(os, "fsync", no_space)
+
+
+def full_while_renaming(folder, monkeypatch):
+    monkeypatch.setattr(os, "replace", no_space)
 
 
 def largest_file_of_1000_bytes(folder, monkeypatch):
@@ -317,7 +322,7 @@ def tiny_disk(folder, monkeypatch):
     return lambda: subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("fill", [disk_full_by_fsync, largest_file_of_1000_bytes, tiny_disk])
+@pytest.mark.parametrize("fill", [full_while_writing, full_while_renaming, largest_file_of_1000_bytes, tiny_disk])
 def test_a_full_disk_leaves_the_old_checkpoint_and_no_rubbish(fill, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     run = train(trainer("images"), 30)
