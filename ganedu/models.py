@@ -192,18 +192,18 @@ class DCDiscriminator(nn.Module):
     - "projection": d(x, y) = w . f(x) + e_y . f(x) (Miyato and Koyama 2018, eq. 3);
     - "acgan": d(x) ignores the label; a second head, `classify`, names the class (Odena et al. 2017).
 
-    `halvings` of the image's side: as many as G doubles unless given, and one more at 28 pixels (28, 14, 7, 3), where
-    two leave D too weak a teacher. Parameters for grey images, width 8, no labels: 9,041 at 16 pixels, 42,001 at 28,
+    The side is halved as often as G doubles it, and once more at 28 pixels (28, 14, 7, 3), where two halvings leave D
+    too weak a teacher. Parameters for grey images, width 8, no labels: 9,041 at 16 pixels, 42,001 at 28,
     42,449 at 32, 174,801 at 64, 701,649 at 128. Raises ValueError for images or labels that do not fit.
     """
 
-    def __init__(self, image_size=28, channels=1, width=8, n_classes=0, condition=None, halvings=None):
+    def __init__(self, image_size=28, channels=1, width=8, n_classes=0, condition=None):
         super().__init__()
         check_image_config(image_size, channels, width)
         _check_condition(condition, n_classes)
         self.n_classes, self.condition, self.image_size = n_classes, condition, image_size
         self.shape = (channels, image_size, image_size)
-        halvings = halvings or _start(image_size)[1] + (image_size == 28)
+        halvings = _start(image_size)[1] + (image_size == 28)
         side = image_size >> halvings
         c = channels + {"concat": n_classes, "embedding": 1}.get(condition, 0)
         layers = []
@@ -291,13 +291,12 @@ def build(kind: str, *, image_size=28, channels=1, z_dim=64, width=None, n_class
         shape = (channels, image_size, image_size)
         return MLPGenerator(z_dim, shape, width or 128), MLPDiscriminator(shape, width or 128)
     if kind == "dcgan":
-        n_classes, condition, halvings = 0, None, None
+        n_classes, condition = 0, None
     else:
-        halvings = _start(image_size)[1]  # few images a class: the smaller D
         condition = condition or "projection"
     return (
         DCGenerator(image_size, channels, z_dim, width or 8, n_classes, condition),
-        DCDiscriminator(image_size, channels, width or 8, n_classes, condition, halvings),
+        DCDiscriminator(image_size, channels, width or 8, n_classes, condition),
     )
 
 
