@@ -24,7 +24,7 @@ from .training import Trainer, cgan_step, linear_second_half, train_step
 RECIPES = {
     "mlp": {"width": 128, "z_dim": 64, "batch_size": 64, "lr": 1e-3, "betas": [0.5, 0.99], "ema": 0.99},
     "dcgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.0, 0.99], "ema": 0.99},
-    "cgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.5, 0.99], "ema": 0.99, "r1": 0.1},
+    "cgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.0, 0.99], "ema": 0.99, "r1": 0.1},
 }
 
 
