@@ -228,13 +228,18 @@ def test_recall_sees_a_half_that_fakes_miss_and_precision_does_not():
     assert abs(metrics.recall(real, fake) - 0.5) < 0.05 and metrics.precision(real, fake) > 0.9
 
 
-@pytest.mark.parametrize("norm", [1.0, 300.0])
-def test_collapsed_fakes_have_balls_of_radius_zero(norm):
-    """Equal rows lie exactly 0 apart, however long they are."""
-    torch.manual_seed(0)
-    point = norm * torch.rand(1, 64)
-    fake, real = point.expand(60, 64), torch.cat([point.expand(10, 64), (point + 1e-3 * norm).expand(10, 64)])
+def test_collapsed_fakes_have_balls_of_radius_zero():
+    point = 300 * torch.rand(1, 64, generator=torch.Generator().manual_seed(0))
+    fake, real = point.expand(60, 64), torch.cat([point.expand(10, 64), (point + 0.01).expand(10, 64)])
     assert metrics.recall(real, fake) == 0.5
+
+
+def test_a_tight_crowd_far_from_the_origin_is_measured_at_its_own_scale():
+    """|a|^2 + |b|^2 - 2 a b would lose it in float32: rows of length 1,400, some 0.01 apart."""
+    centre = 300 * torch.rand(1, 64, generator=torch.Generator().manual_seed(0))
+    real, fake = ((centre + 1e-3 * draw(150, 64, seed)).float() for seed in (1, 2))
+    expected = recall_by_neighbours(real.double(), fake.double(), 5)
+    assert 0.1 < expected < 0.98 and abs(metrics.recall(real, fake) - expected) < 0.02
 
 
 def test_every_sample_lies_in_its_own_ball():
