@@ -53,11 +53,11 @@ def run(name: str, parameters: dict[str, str], out: Path | None = None) -> Path:
     is a file, or a folder, runs/ by default. Raises ValueError for a parameter that the notebook does not have,
     RuntimeError when a cell raises; the notebook as far as it came is then in `out` as well.
     """
+    notebook = find(name)
     import papermill
 
     from .models import nearest
 
-    notebook = find(name)
     known = tuple(papermill.inspect_notebook(str(notebook)))
     for parameter in parameters:
         if not known:
