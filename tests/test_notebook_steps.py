@@ -1,0 +1,94 @@
+"""A step that a notebook writes out (a cell tagged `step-source`) is the package's step of that name, number by number.
+
+The cell's function and `ganedu.steps`' play the same three rounds from equal weights, batches and random numbers.
+"""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+from ganedu import course, models, steps
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(course.PATTERN))
+N, CLASSES, Z, ROUNDS = 6, 3, 4, 3
+
+
+def imports(notebook) -> list[ast.stmt]:
+    """The import statements of the notebook's code cells, wherever they stand."""
+    found = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            source = re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.M)  # the install line for Colab
+            found += [n for n in ast.parse(source).body if isinstance(n, ast.Import | ast.ImportFrom)]
+    return found
+
+
+def written_out():
+    """(notebook, name of the step, the cell's function) of every cell tagged `step-source`."""
+    for path in NOTEBOOKS:
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if "step-source" in cell.metadata.get("tags", []):
+                namespace = {}
+                body = ast.parse(cell.source).body
+                exec(compile(ast.Module([*imports(notebook), *body], []), path.name, "exec"), namespace)
+                names = [n.name for n in body if isinstance(n, ast.FunctionDef)]
+                yield from (pytest.param(namespace[n], n, id=f"{path.stem}-{n}") for n in names)
+
+
+def players(conditional: bool, heads: bool) -> dict:
+    """Small DCGANs in float64 with their optimisers; equal at every call."""
+    torch.manual_seed(0)
+    condition = {"n_classes": CLASSES, "condition": "acgan" if heads else "projection"} if conditional else {}
+    G = models.DCGenerator(16, 1, Z, width=2, **condition).double()
+    D = models.DCDiscriminator(16, 1, width=2, **condition).double()
+    opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-2, betas=(0.5, 0.99)) for m in (G, D))
+    return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
+
+
+def play(step, conditional: bool, heads: bool) -> tuple[list[dict], dict]:
+    game = players(conditional, heads)
+    torch.manual_seed(1)
+    records = []
+    for _ in range(ROUNDS):
+        x_real, labels = torch.rand(N, 1, 16, 16) * 2 - 1, torch.randint(CLASSES, (N,))
+        records.append(step(*((x_real, labels) if conditional else (x_real,)), **game, z_dim=Z))
+    return records, game
+
+
+@pytest.fixture
+def double():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(("written", "name"), list(written_out()))
+def test_the_notebooks_step_is_the_packages(written, name, double):
+    package = getattr(steps, name)
+    parameters = inspect.signature(written).parameters
+    given = inspect.signature(package).parameters
+    assert set(parameters) <= set(given), "the notebook's step takes what the package's step takes, or less"
+    conditional, heads = "labels" in given, name == "acgan_step"
+    records, game = play(written, conditional, heads)
+    expected, other = play(package, conditional, heads)
+    for ours, theirs in zip(records, expected, strict=True):
+        assert ours.keys() == theirs.keys()
+        assert not any(v.requires_grad for v in ours.values()), "a record that keeps its graph keeps all of training"
+        for key in ours:
+            assert abs(ours[key].item() - theirs[key].item()) < 1e-9, key
+    for player in "GD":
+        for (key, a), b in zip(game[player].state_dict().items(), other[player].state_dict().values(), strict=True):
+            assert torch.allclose(a.double(), b.double(), rtol=1e-9, atol=1e-9), f"{player}.{key}"
+    before = players(conditional, heads)
+    assert any(not torch.equal(a, b) for a, b in zip(game["G"].parameters(), before["G"].parameters(), strict=True))
+
+
+def test_notebooks_1_and_4_write_their_steps_out():
+    ids = {p.id for p in written_out()}
+    assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step"} <= ids
