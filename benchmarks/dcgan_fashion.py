@@ -7,7 +7,8 @@
 
 Distance: Fréchet, 10,000 samples against the 10,000 held-out images. Extractor: the features (N, 64) of a judge trained
 on the 60,000 training images for 3,000 steps (`metrics.train_judge`). Ours runs by `recipes`, as the command line does;
-checkpoints are measured while the clock stands still.
+checkpoints are measured while the clock stands still. Since the learning rate falls over a run's second half, a whole
+run of a tenth of the time is measured as well: it is further than the long run at that moment.
 
 A textbook loop is the DCGAN of PyTorch's tutorial (nz = 100, one convolution fewer) at 32 x 32, images padded by 2:
 DataLoader, sigmoid and binary cross-entropy, Adam with rate 2e-4 and beta1 = 0.5, no average. Its samples are taken in
@@ -32,7 +33,7 @@ from ganedu.sampling import seeded
 
 N = 10_000  # samples, against as many held-out images
 CHECKPOINTS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 40, 50)  # seconds, and the end
-MUST, AMBITION, SHARE = 15.0, 8.0, 0.1  # distance after 60 s; share of the textbook's time
+MUST, AMBITION, SHARE = 15.0, 8.0, 0.1  # distance after 60 s; share of the textbook's time in which ours must be there
 
 
 class Measure:
@@ -160,28 +161,29 @@ def main() -> int:
     print(f"{machine.cores()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(f"judge: {measure.accuracy:.3f} of the held-out images; {N:,} training images are at {measure.floor:.2f}")
 
-    runs = []
+    runs, short, soon = [], [], SHARE * args.seconds
     for seed in range(args.seeds):
         found, rate = ours(images, measure, seed, args.seconds)
         runs.append(found)
-        print(
-            f"ours, seed {seed}: {rate:,.0f} images/s; " + ", ".join(f"{t:g} s {d:.1f}" for t, d in found.items()),
-            flush=True,
-        )
-    medians, reached = {}, True
+        short.append(ours(images, measure, seed, soon)[0][soon])
+        print(f"ours, seed {seed}: {rate:,.0f} images/s; {row(found)}; a run of {soon:g} s {short[-1]:.1f}", flush=True)
+    reached = True
     if runs:
         medians = {t: statistics.median(run[t] for run in runs) for t in runs[0]}
         reached = medians[args.seconds] <= MUST
-        print(f"ours, median of {len(runs)}: {row(medians)}")
+        print(f"ours, median of {len(runs)}: {row(medians)}; a run of {soon:g} s {statistics.median(short):.1f}")
         print(f"after {args.seconds:g} s: {medians[args.seconds]:.2f}; must {MUST:g}, ambition {AMBITION:g}")
     for i, (name, (width, batch_size)) in enumerate(LOOPS.items(), 1):
         if i not in args.textbook:
             continue
         distance, rate = textbook(images, measure, width, batch_size, args.seconds)
-        soon = [t for t, d in medians.items() if d <= distance]
-        when = f"ours is there after {soon[0]:g} s" if soon else "ours is not there"
-        reached &= not runs or (bool(soon) and soon[0] <= SHARE * args.seconds)
-        print(f"{name}: {rate:,.0f} images/s, distance {distance:.1f} after {args.seconds:g} s; {when}", flush=True)
+        print(f"{name}: {rate:,.0f} images/s, distance {distance:.1f} after {args.seconds:g} s", flush=True)
+        if runs:
+            there = statistics.median(short) <= distance
+            reached &= there
+            first = next((t for t, d in medians.items() if d <= distance), None)
+            print(f"   ours in {soon:g} s: {'there' if there else 'not there'}; within the long run: "
+                  f"{'not there' if first is None else f'after {first:g} s'}")  # fmt: skip
     return 0 if reached else 1
 
 

@@ -43,7 +43,8 @@ class Trainer:
                `images.sample`, `images.sample_labelled`
     batch_size what one round draws; with n_critic steps of D in it, n_critic times the batch of one step
     seed       of the trainer's own random numbers: whatever you draw between two records does not change the run
-    ema        decay of the running average of the module `G`, or None
+    ema        decay of the running average of the module `G`, reached in the course of the first steps as
+               min(ema, (1 + t) / (10 + t)), or None
     schedule   function of progress 0..1 that multiplies every learning rate, as it stood when the Trainer was made
     precision  "no" or "bf16"; bf16 where there is CUDA by default, float32 elsewhere (bf16 convolutions on a CPU
                are slower)
@@ -241,11 +242,21 @@ class Trainer:
 
 
 def _average(G: nn.Module, decay: float) -> nn.Module:
-    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+    from torch.optim.swa_utils import AveragedModel
 
     if not 0 <= decay < 1:
         raise ValueError(f"ema={decay} does not fit: a decay from 0 to below 1, such as 0.99, or None.")
-    return AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+    @torch.no_grad()
+    def move(averages: list[Tensor], weights: list[Tensor], _) -> None:
+        t = int(
+            average.n_averaged
+        )  # a tensor on the CPU; the one handed over is on the device, which would have to wait
+        now = min(decay, (1 + t) / (10 + t))  # a short run must not average over its own beginning
+        torch._foreach_lerp_(averages, weights, 1 - now)
+
+    average = AveragedModel(G, multi_avg_fn=move)
+    return average
 
 
 def _rng_state() -> list[Tensor]:

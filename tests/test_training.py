@@ -211,11 +211,12 @@ def test_without_steps_the_schedule_follows_the_seconds(clock):
 
 
 def test_ema_is_the_average_worked_out_by_hand():
-    run, decay = trainer("images", ema=0.8), 0.8
+    run, decay = trainer("images", ema=0.3), 0.3  # reached at the fifth step
     average = None
     for _ in run.run(steps=9, every=1):
         now = {k: v.clone().double() for k, v in run.modules["G"].named_parameters()}
-        average = now if average is None else {k: decay * average[k] + (1 - decay) * now[k] for k in now}
+        keep = min(decay, run.step / (9 + run.step))  # (1 + t) / (10 + t), with t = step - 1 averaged so far
+        average = now if average is None else {k: keep * average[k] + (1 - keep) * now[k] for k in now}
     for k, v in run.ema.module.named_parameters():
         assert torch.allclose(v.double(), average[k], rtol=1e-5, atol=1e-7)
         assert not torch.equal(v, dict(run.modules["G"].named_parameters())[k])
