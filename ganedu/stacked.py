@@ -10,34 +10,80 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu_, normalize
+from torch.nn.functional import leaky_relu, leaky_relu_, normalize
 from torch.nn.utils import parametrize
 
+leaky_relu_backward = torch.ops.aten.leaky_relu_backward
 Draw = Callable[[int], torch.Generator]  # a world's number -> its own random numbers
 
 
+def _product(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    """x w + b, by the product that fits: BLAS is up to ten times slower on one that is a few numbers wide."""
+    if w.shape[-1] > 8:
+        return torch.baddbmm(b, x, w)  # (W, N, out)
+    return torch.baddbmm(b.mT, w.mT.contiguous(), x.mT).mT.clone(memory_format=torch.contiguous_format)
+
+
+def _slope_x(g: Tensor, w: Tensor) -> Tensor:
+    return g * w.mT if w.shape[-1] == 1 else torch.bmm(g, w.mT)
+
+
+def _slope_w(g: Tensor, x: Tensor, w: Tensor) -> Tensor:
+    return torch.bmm(g.mT, x).mT if w.shape[-1] <= 8 else torch.bmm(x.mT, g)
+
+
 class _Linear(torch.autograd.Function):
-    """x w + b, with products chosen by shape: BLAS is up to ten times slower on a product one or two numbers wide."""
+    """x w + b."""
 
     @staticmethod
     def forward(ctx, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
         ctx.save_for_backward(x, w)
-        if w.shape[-1] > 8:
-            return torch.baddbmm(b, x, w)  # (W, N, out)
-        return torch.baddbmm(b.mT, w.mT.contiguous(), x.mT).mT.clone(memory_format=torch.contiguous_format)
+        return _product(x, w, b)
 
     @staticmethod
     def backward(ctx, g: Tensor):
         x, w = ctx.saved_tensors
-        narrow = w.shape[-1] <= 8
-        grad_x = grad_w = grad_b = None
-        if ctx.needs_input_grad[0]:
-            grad_x = g * w.mT if w.shape[-1] == 1 else torch.bmm(g, w.mT)
-        if ctx.needs_input_grad[1]:
-            grad_w = torch.bmm(g.mT, x).mT if narrow else torch.bmm(x.mT, g)
-        if ctx.needs_input_grad[2]:
-            grad_b = g.sum(1, keepdim=True)
-        return grad_x, grad_w, grad_b
+        of_x, of_w, of_b = ctx.needs_input_grad
+        return (
+            _slope_x(g, w) if of_x else None,
+            _slope_w(g, x, w) if of_w else None,
+            g.sum(1, keepdim=True) if of_b else None,
+        )
+
+
+class _MLP(torch.autograd.Function):
+    """A whole network of `_Linear` and (leaky) ReLU as one node: small nets spend more time in Python than in BLAS."""
+
+    @staticmethod
+    def forward(ctx, slope: float, x: Tensor, *weights: Tensor) -> Tensor:
+        ctx.slope, (inputs, y) = slope, _walk(slope, x, weights)
+        ctx.save_for_backward(*inputs, *weights)
+        return y
+
+    @staticmethod
+    def backward(ctx, g: Tensor):
+        n = len(ctx.saved_tensors) // 3
+        inputs, weights = ctx.saved_tensors[:n], ctx.saved_tensors[n:]
+        if torch.is_grad_enabled():  # this slope will be differentiated again: what lies between must be tracked
+            inputs, _ = _walk(ctx.slope, inputs[0], weights)
+        needs, grads = ctx.needs_input_grad[2:], [None] * (2 * n)
+        for i in reversed(range(n)):
+            w = weights[2 * i]
+            if needs[2 * i]:
+                grads[2 * i] = _slope_w(g, inputs[i], w)
+            if needs[2 * i + 1]:
+                grads[2 * i + 1] = g.sum(1, keepdim=True)
+            if i > 0:
+                g = leaky_relu_backward(_slope_x(g, w), inputs[i], ctx.slope, True)  # the sign is the result's too
+        return None, _slope_x(g, weights[0]) if ctx.needs_input_grad[1] else None, *grads
+
+
+def _walk(slope: float, x: Tensor, weights: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    """(what enters each layer, what leaves the last)."""
+    inputs = [x]
+    for i in range(0, len(weights) - 2, 2):
+        inputs.append(leaky_relu(_product(inputs[-1], *weights[i : i + 2]), slope))
+    return inputs, _product(inputs[-1], *weights[-2:])
 
 
 class StackedLinear(nn.Module):
@@ -153,6 +199,9 @@ class StackedMLP(nn.Module):
         return self.std_at is not None or len(self.norms) > 0
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.mixes:
+            x = _MLP.apply(self.slope, x, *(t for layer in self.layers for t in (layer.weight, layer.bias)))
+            return x.squeeze(-1) if self.logits else x
         last = len(self.layers) - 1
         for i, layer in enumerate(self.layers):
             if i == self.std_at:

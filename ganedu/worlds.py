@@ -36,15 +36,26 @@ def step(x_real, z, *, G, D, opt_G, opt_D, loss: Loss = non_saturating, penalty=
     Returns {"loss_D", "loss_G"}, each (W,), detached.
     """
     for x, z_d in zip(x_real, z[:-1], strict=True):
-        with torch.no_grad():
-            x_fake = packed(G(z_d), pack)
-        x = packed(x, pack)
-        loss_D = _d_goal(D, x, x_fake, loss, penalty)
-        opt_D.zero_grad()
-        loss_D.sum().backward()  # worlds share no weight, so the sum's gradient is each world's own
-        opt_D.step()
+        loss_D = turn_D(x, z_d, G=G, D=D, opt_D=opt_D, loss=loss, penalty=penalty, pack=pack)
+    loss_G = turn_G(x_real[-1], z[-1], G=G, D=D, opt_G=opt_G, opt_D=opt_D, loss=loss, penalty=penalty, pack=pack,
+                    unroll=unroll)  # fmt: skip
+    return {"loss_D": loss_D, "loss_G": loss_G}
 
-    x_fake = packed(G(z[-1]), pack)
+
+def turn_D(x_real, z, *, G, D, opt_D, loss: Loss = non_saturating, penalty=None, pack=1) -> Tensor:
+    """D learns once from x_real (W, N, dim) and G's fakes at z (W, N, z_dim): its loss (W,), detached."""
+    with torch.no_grad():
+        x_fake = packed(G(z), pack)
+    loss_D = _d_goal(D, packed(x_real, pack), x_fake, loss, penalty)
+    opt_D.zero_grad()
+    loss_D.sum().backward()  # worlds share no weight, so the sum's gradient is each world's own
+    opt_D.step()
+    return loss_D.detach()
+
+
+def turn_G(x_real, z, *, G, D, opt_G, opt_D=None, loss: Loss = non_saturating, penalty=None, pack=1, unroll=0):
+    """G learns once at z (W, N, z_dim): its loss (W,), detached. Relativistic losses and unrolling read x_real."""
+    x, x_fake = packed(x_real, pack), packed(G(z), pack)
     if unroll:
         d_fake, d_real = _look_ahead(D, opt_D, x, x_fake, loss, penalty, unroll)
     else:
@@ -56,7 +67,7 @@ def step(x_real, z, *, G, D, opt_G, opt_D, loss: Loss = non_saturating, penalty=
     opt_G.zero_grad()
     loss_G.sum().backward(inputs=list(G.parameters()))
     opt_G.step()
-    return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
+    return loss_G.detach()
 
 
 def packed(x: Tensor, pack: int) -> Tensor:
@@ -182,9 +193,9 @@ def train(
         measure = _modes(density)
     sizes_G = [z_dim] + [width_G] * depth + [density.dim]
     sizes_D = [density.dim * pack] + [width_D] * depth + [1]
-    G = StackedMLP(worlds, sizes_G, _streams(seed, 0), norms=range(depth) if "G" in batch_norm else ())
+    G = StackedMLP(worlds, sizes_G, streams(seed, 0), norms=range(depth) if "G" in batch_norm else ())
     D = StackedMLP(
-        worlds, sizes_D, _streams(seed, 1), slope=0.2, norms=range(1, depth) if "D" in batch_norm else (),
+        worlds, sizes_D, streams(seed, 1), slope=0.2, norms=range(1, depth) if "D" in batch_norm else (),
         minibatch_std=minibatch_std, spectral_norm=spectral_norm, logits=True,
     )  # fmt: skip
     G, D = G.to(device, dtype), D.to(device, dtype)
@@ -194,9 +205,9 @@ def train(
     else:
         opt_G, opt_D = (torch.optim.SGD(p.parameters(), lr, momentum, fused=True) for p, lr in ((G, lr_G), (D, lr_D)))
 
-    x_stream = _batches(density.sample, (n_critic, batch, density.dim), worlds, _streams(seed, 2), device, dtype)
-    z_stream = _batches(_normal(z_dim), (n_critic + 1, batch, z_dim), worlds, _streams(seed, 3), device, dtype)
-    z_shown = next(_batches(_normal(z_dim), (1, n_samples, z_dim), worlds, _streams(seed, 4), device, dtype))[0]
+    x_stream = _batches(density.sample, (n_critic, batch, density.dim), worlds, streams(seed, 2), device, dtype)
+    z_stream = _batches(_normal(z_dim), (n_critic + 1, batch, z_dim), worlds, streams(seed, 3), device, dtype)
+    z_shown = next(_batches(_normal(z_dim), (1, n_samples, z_dim), worlds, streams(seed, 4), device, dtype))[0]
     measure(_sampled(G, z_shown))  # what cannot be measured should fail now
 
     _keep_memory()
@@ -219,7 +230,7 @@ def train(
 # --------------------------------------------------------------------------------------------------------- helpers
 
 
-def _streams(seed: int, role: int) -> Callable[..., torch.Generator]:
+def streams(seed: int, role: int) -> Callable[..., torch.Generator]:
     """draw(..., world) -> that world's own random numbers for this role."""
 
     def draw(*path: int) -> torch.Generator:

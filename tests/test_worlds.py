@@ -123,7 +123,7 @@ CASES = {f"{x.name}": ({"loss": x}, {}, ADAM) for x in losses.ALL} | {
 
 
 def players(width=H, depth=2, pack=1, norms_G=(), norms_D=(), **kw):
-    draw = lambda role: worlds._streams(5, role)  # noqa: E731
+    draw = lambda role: worlds.streams(5, role)  # noqa: E731
     G = stacked.StackedMLP(W, [Z] + [width] * depth + [2], draw(0), norms=norms_G)
     sizes = [2 * pack] + [width] * depth + [1]
     D = stacked.StackedMLP(W, sizes, draw(1), slope=0.2, norms=norms_D, logits=True, **kw)
@@ -269,7 +269,7 @@ def test_narrow_and_wide_products_and_their_double_backward():
 
 
 def test_first_weights_are_those_of_torch_nn_linear_in_distribution():
-    layer = stacked.StackedLinear(64, 16, 32, worlds._streams(0, 0))
+    layer = stacked.StackedLinear(64, 16, 32, worlds.streams(0, 0))
     oracle = nn.Linear(16, 32)
     for ours, theirs in ((layer.weight, oracle.weight), (layer.bias, oracle.bias)):
         assert ours.abs().max() <= 0.25  # 1 / sqrt(16), torch's bound
@@ -279,8 +279,8 @@ def test_first_weights_are_those_of_torch_nn_linear_in_distribution():
 
 
 def test_spectral_norm_comes_to_the_largest_singular_value():
-    layer = stacked.StackedLinear(W, 6, 5, worlds._streams(0, 0)).double()
-    power = stacked.StackedSpectralNorm(layer.weight, worlds._streams(0, 1))
+    layer = stacked.StackedLinear(W, 6, 5, worlds.streams(0, 0)).double()
+    power = stacked.StackedSpectralNorm(layer.weight, worlds.streams(0, 1))
     for _ in range(200):
         normed = power(layer.weight)
     torch.testing.assert_close(torch.linalg.svdvals(normed)[:, 0], torch.ones(W))
@@ -321,7 +321,7 @@ def test_train_takes_the_steps_it_says(kind):
     rates = {"lr_G": 2e-2, "lr_D": 1e-2}
     kw = {"optimiser": kind, "momentum": 0.6, "betas": (0.4, 0.8)}
     run = worlds.train(recorder, **SHORT, **rates, **kw, dtype=torch.float64, spectral_norm=True, batch_norm="G")
-    n, streams = SHORT["batch"], lambda role: worlds._streams(0, role)
+    n, streams = SHORT["batch"], lambda role: worlds.streams(0, role)
     G = stacked.StackedMLP(W, [2, 12, 12, 2], streams(0), norms=(0, 1)).double()
     D = stacked.StackedMLP(W, [2, 12, 12, 1], streams(1), slope=0.2, spectral_norm=True, logits=True).double()
     if kind == "adam":
