@@ -37,5 +37,5 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    first = {".ipynb": 0, "test_student.py": 1, "test_lab.py": 2}
-    items.sort(key=lambda item: first.get(item.path.suffix, first.get(item.path.name, 3)))
+    first = {".ipynb": 0, "test_student.py": 1, "browser": 2}
+    items.sort(key=lambda item: min(first.get(k, 3) for k in (item.path.suffix, item.path.name, item.path.parent.name)))

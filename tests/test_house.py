@@ -33,7 +33,19 @@ def test_a_module_holds_one_idea(module):
 
 
 def test_importing_the_package_costs_nothing_but_itself():
-    heavy = ["torch", "numpy", "matplotlib", "accelerate", "ipywidgets", "IPython", "sklearn", "scipy", "PIL", "pooch"]
+    heavy = [
+        "torch",
+        "numpy",
+        "matplotlib",
+        "accelerate",
+        "ipywidgets",
+        "IPython",
+        "sklearn",
+        "scipy",
+        "PIL",
+        "pooch",
+        "anywidget",
+    ]
     assert _imported_by("ganedu", heavy) == []
 
 

@@ -1,4 +1,4 @@
-"""Make docs/course.png, the picture at the top of README: notebook 01's live game in JupyterLab, in a real browser.
+"""Make docs/course.png, the picture at the top of README: notebook 01's playground in JupyterLab, in a real browser.
 
     .venv/bin/python tools/readme_picture.py
 
@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tests" / "browser"))
 import lab  # noqa: E402
 
 NOTEBOOK = ROOT / "notebooks" / "01_minimax_game.ipynb"
-STEPS = 1500  # of the live game, when the picture is taken
+STEPS = 1500  # of the game, when the picture is taken
 
 
 def main() -> None:
@@ -27,12 +27,12 @@ def main() -> None:
         lab.browser_page(width=1280, height=800, scale=1.5) as page,
     ):
         lab.run_all(page, address)
-        game = lab.widgets(page, "button.widget-toggle-button").first
-        button, status = game.locator("button.widget-toggle-button"), game.locator('[role="status"]')
+        game = page.locator(".ganedu-playground").first
         page.keyboard.press("Control+b")  # the side bar away
-        game.evaluate("e => e.closest('.jp-CodeCell').scrollIntoView()")
+        game.evaluate("e => e.scrollIntoView()")
+        button = game.get_by_test_id("run")
         button.click()
-        while int(status.inner_text().split()[1].strip(".:,").replace(",", "")) < STEPS:
+        while int(game.get_attribute("data-rounds")) < STEPS:
             page.wait_for_timeout(100)
         button.click()
         page.wait_for_timeout(1000)

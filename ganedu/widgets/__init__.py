@@ -1,6 +1,13 @@
 """Pictures that live in a notebook: shown with their text, moved by sliders, or growing while a game trains."""
 
-from .live import LiveGame
 from .pictures import explore, show, watch
 
-__all__ = ["LiveGame", "explore", "show", "watch"]
+__all__ = ["Playground", "explore", "show", "watch"]
+
+
+def __getattr__(name: str):
+    if name == "Playground":  # costs the import of anywidget
+        from .playground import Playground
+
+        return Playground
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

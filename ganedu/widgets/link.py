@@ -1,0 +1,35 @@
+"""The line to the page: how many frames may be under way, and which pages are still there."""
+
+import math
+import time
+
+FRAME = 1 / 30  # seconds between two frames, at least
+
+
+class Link:
+    """Which frames are on their way to the page, which acknowledges them ten times a second.
+
+    As many may be under way as are drawn between two acknowledgements, and as many more as the line's delay holds; the
+    delay is the shortest seen, since a longer one would be that of a queue.
+    """
+
+    def __init__(self):
+        self.sent: dict[int, float] = {}
+        self.id, self.trip = 0, 0.05
+
+    def free(self) -> bool:
+        oldest = min(self.sent.values(), default=math.inf)
+        if time.monotonic() - oldest > 3:  # lost: a page that was closed while frames were under way
+            self.sent.clear()
+        return len(self.sent) < 5 + min(12, self.trip / FRAME)
+
+    def send(self) -> int:
+        self.id += 1
+        self.sent[self.id] = time.monotonic()
+        return self.id
+
+    def acknowledge(self, id_: int) -> None:
+        if id_ in self.sent:
+            trip = time.monotonic() - self.sent[id_]
+            self.trip = min(trip, 0.9 * self.trip + 0.1 * trip)
+        self.sent = {k: t for k, t in self.sent.items() if k > id_}
