@@ -24,7 +24,8 @@ def tracked() -> list[Path]:
     """The files of the repository, or, without git, what lies where they should."""
     listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     names = listing.stdout.splitlines() if listing.returncode == 0 else []
-    return [p for name in names if (p := ROOT / name).is_file()] or [*MODULES, *ROOT.glob("*.*"), *ROOT.glob("tests/*")]
+    found = [ROOT / name for name in names] or [*MODULES, *ROOT.glob("*.*"), *ROOT.glob("tests/*")]
+    return [p for p in found if p.is_file()]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())

@@ -265,19 +265,31 @@ function step(ctx, at, node, first) {
 
 /** Dots with a thin rim in the ground's colour, so that they stay dots on any shade. `unit` is 1 in the picture. */
 function paintDots(ctx, size, points, unit, radius, colour, rim) {
-  ctx.beginPath();
+  const dot = dotOf(radius, colour, rim), side = dot.width / dot.scale;
   for (let k = 0; k + 1 < points.length; k += 2) {
-    const x = toX(points[k] / unit, size), y = toY(points[k + 1] / unit, size);
-    ctx.moveTo(x + radius, y);
-    ctx.arc(x, y, radius, 0, 2 * Math.PI);
+    ctx.drawImage(dot, toX(points[k] / unit, size) - side / 2, toY(points[k + 1] / unit, size) - side / 2, side, side);
   }
-  ctx.fillStyle = colour;
-  if (rim) {
-    ctx.lineWidth = 1.4;
-    ctx.strokeStyle = rim;
-    ctx.stroke();
+}
+
+/** A dot drawn once, to be stamped: 300 arcs as paths take 5 ms where there is no GPU, 300 stamps 1.5. */
+const stamps = new Map();
+function dotOf(radius, colour, rim) {
+  const scale = window.devicePixelRatio || 1, key = [radius, colour, rim, scale].join();
+  if (!stamps.has(key)) {
+    const side = Math.ceil(2 * (radius + 1.5) * scale), dot = h("canvas", { width: side, height: side });
+    const ctx = dot.getContext("2d");
+    ctx.scale(scale, scale);
+    ctx.arc(side / scale / 2, side / scale / 2, radius, 0, 2 * Math.PI);
+    ctx.fillStyle = colour;
+    if (rim) {
+      ctx.lineWidth = 1.4;
+      ctx.strokeStyle = rim;
+      ctx.stroke();
+    }
+    ctx.fill();
+    stamps.set(key, Object.assign(dot, { scale }));
   }
-  ctx.fill();
+  return stamps.get(key);
 }
 
 /** The same in a small picture: squares, which cost next to nothing. */
