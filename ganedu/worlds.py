@@ -59,10 +59,13 @@ def turn_G(x_real, z, *, G, D, opt_G, opt_D=None, loss: Loss = non_saturating, p
     if unroll:
         d_fake, d_real = _look_ahead(D, opt_D, x, x_fake, loss, penalty, unroll)
     else:
-        D.requires_grad_(False)  # G's step goes through D, but leaves no gradient there
+        weights = list(D.parameters())  # walked once: in so small a game the walk is a part of the time
+        for p in weights:
+            p.requires_grad = False  # G's step goes through D, but leaves no gradient there
         d_fake = D(x_fake)
         d_real = D(x) if loss.pairs else None
-        D.requires_grad_(True)
+        for p in weights:
+            p.requires_grad = True
     loss_G = loss.g_loss(d_fake, d_real)
     opt_G.zero_grad()
     loss_G.sum().backward(inputs=list(G.parameters()))

@@ -13,7 +13,7 @@ from ganedu.widgets.game import Game
 from ganedu.widgets.own_loss import own_loss
 from ganedu.widgets.playground import Playground
 from ganedu.widgets.slow import PARTS, Slow
-from ganedu.widgets.view import CELLS, View, histogram, kl, lattice
+from ganedu.widgets.view import CELLS, COUNTED, View, histogram, kl, lattice
 
 SMALL = {"width_G": 8, "width_D": 8, "batch": 20}
 
@@ -289,7 +289,7 @@ def test_the_gauge_never_passes_its_ceiling():
 def test_the_best_answer_reaches_the_ceiling():
     view = View(Game(**SMALL))
     n = view.count()
-    q = histogram(view.fakes(10_000))
+    q = histogram(view.fakes(COUNTED))
     best = n.best.flatten().clamp(1e-12, 1 - 1e-12)
     value = (torch.xlogy(view.p, best) + torch.xlogy(q, 1 - best)).sum().item()
     assert abs(value - n.ceiling) < 1e-6
@@ -303,7 +303,7 @@ def test_histogram_and_kl_against_numpy_and_scipy():
     ours = histogram(x[inside]) * inside.sum()
     assert abs(ours.view(CELLS, CELLS).numpy() - theirs).max() <= 1  # a point on a cell's edge may go either way
     p, q = histogram(torch.randn(3000, 2)), histogram(torch.randn(4000, 2) * 0.7)
-    smooth = [(m * 10_000 + 0.5) / (10_000 + 0.5 * CELLS**2) for m in (p, q)]
+    smooth = [(m * COUNTED + 0.5) / (COUNTED + 0.5 * CELLS**2) for m in (p, q)]
     assert abs(kl(p, q) - stats.entropy(*(m.numpy() for m in smooth))) < 1e-9
     assert kl(p, p) == pytest.approx(0, abs=1e-12)
 

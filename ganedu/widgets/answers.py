@@ -67,8 +67,9 @@ class Answers:
             return
         if name == "data":
             self._count()
-        self._state()
+            self._state()  # with the real points
         self._frame()
+        self._state_soon()
 
     def _on_draw(self, content) -> None:
         self.game.draw_data(content["points"])

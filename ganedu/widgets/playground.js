@@ -892,10 +892,17 @@ function render({ model, el }) {
     send({ ...message, n: ++n });
   };
   const act = (what) => ask({ kind: "do", what });
-  /** At most one message of a sort per animation frame; the latest wins. */
+  /** The first message of a sort goes at once; those that follow on its heels wait for a frame, and the latest wins. */
   const soon = (key, message) => {
+    if (performance.now() - (asks.get(key) ?? -1e9) > 30) return tell(key, message);
     queue.set(key, message);
     wake();
+  };
+  const asks = new Map();
+  const tell = (key, message) => {
+    asks.set(key, performance.now());
+    queue.delete(key);
+    ask(message);
   };
 
   // -- the elements
@@ -1108,8 +1115,7 @@ function render({ model, el }) {
   const wake = () => (asked ||= requestAnimationFrame(tick));
   function tick() {
     asked = 0;
-    for (const m of queue.values()) ask(m);
-    queue.clear();
+    for (const [key, m] of [...queue]) tell(key, m);
     const news = waiting;
     if (news) [frame, waiting] = [news, null];
     if (news || drawAll) paint();

@@ -27,8 +27,8 @@ from .stills import film, still
 from .view import LAYERS, View
 
 HERE = Path(__file__).parent
-STRETCH = 0.008  # seconds of training between two looks at the messages
-COUNT = 0.3  # seconds between two counts, at least
+STRETCH = 0.006  # seconds of training between two looks at the messages
+COUNT = 0.4  # seconds between two counts, at least
 GONE = {False: 12.0, True: 90.0}  # seconds without a sign of life from a page (hidden or not) after which it is gone
 
 
@@ -56,6 +56,7 @@ class Playground(Answers, anywidget.AnyWidget):
         self._task: asyncio.Task | None = None
         self._frame_due = self._count_due = 0.0
         self._lattice = None  # what the page has of it
+        self._state_due = False
         self.numbers = None
         for _ in range(steps):
             self.game.round()
@@ -165,6 +166,8 @@ class Playground(Answers, anywidget.AnyWidget):
             if self.game.message:
                 self.message, self.game.message = self.game.message, ""
                 self.running = self.running and not self.game.broken
+                self._state_due = True
+            if self._state_due:
                 self._state()
         if now >= self._frame_due and self.link.free() and not all(hidden for _, hidden in self.pages.values()):
             self._frame()
@@ -190,7 +193,14 @@ class Playground(Answers, anywidget.AnyWidget):
     def _say(self, content: dict, *buffers) -> None:
         self.send(content, [memoryview(b) for b in buffers])
 
+    def _state_soon(self) -> None:
+        """While it runs the picture goes first: a slider is answered by a frame, the rest follows at the next count."""
+        self._state_due = True
+        if not self.running:
+            self._state()
+
     def _state(self) -> None:
+        self._state_due = False
         g, s = self.game, self.game.settings
         self.view._prepare()
         listed = controls()

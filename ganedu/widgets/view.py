@@ -12,7 +12,7 @@ from .. import densities, losses, metrics
 from ..stacked import StackedMLP
 from .game import Game
 
-CELLS, NODES, SHOWN, COUNTED = 48, 20, 300, 10_000  # heat map and lattice a side; fakes in the picture; in the masses
+CELLS, NODES, SHOWN, COUNTED = 48, 20, 300, 6_000  # heat map and lattice a side; fakes in the picture; in the masses
 LIMIT, SCALE = densities.LIMIT, 2000  # the picture is [-3, 3]^2; coordinates travel as int16, 1/2000 of a unit
 LAYERS = ("real", "fakes", "heat", "best", "grid", "arrows")
 
@@ -121,7 +121,7 @@ class View:
     def count(self) -> Numbers:
         """The gauge, exact because p and q are masses on one grid and D stands at its centres; and the counts.
 
-        p and q: histograms of 200,000 real samples and 10,000 fakes on 48 x 48 cells, what lies outside counted in the
+        p and q: histograms of 200,000 real samples and 6,000 fakes on 48 x 48 cells, what lies outside counted in the
         cells at the rim. KL(p, q) with half a sample added to each cell of either, or it would be infinite.
         """
         self._prepare()

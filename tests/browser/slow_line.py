@@ -54,11 +54,12 @@ class _Line:
         loop, under_way = asyncio.get_running_loop(), asyncio.Queue()
 
         async def deliver():
-            while (item := await under_way.get()) is not None:
-                due, data = item
-                await asyncio.sleep(max(0.0, due - loop.time()))
-                writer.write(data)
-                await writer.drain()
+            with contextlib.suppress(ConnectionError):
+                while (item := await under_way.get()) is not None:
+                    due, data = item
+                    await asyncio.sleep(max(0.0, due - loop.time()))
+                    writer.write(data)
+                    await writer.drain()
             writer.close()
 
         delivery = loop.create_task(deliver())
@@ -67,5 +68,4 @@ class _Line:
                 self.free = max(self.free, loop.time()) + len(data) / self.rate
                 under_way.put_nowait((self.free + self.delay, data))
         under_way.put_nowait(None)
-        with contextlib.suppress(ConnectionError):
-            await delivery
+        await delivery
