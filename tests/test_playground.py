@@ -432,6 +432,34 @@ def test_frames_that_nobody_acknowledges_do_not_pile_up(shown):
     assert sum(c["kind"] == "frame" for c in sent) <= 10 and playground.game.rounds > 20
 
 
+def test_a_hidden_page_gets_no_frames_and_a_silent_one_is_forgotten(shown, monkeypatch):
+    playground, sent = shown
+
+    async def play():
+        playground._heard({"kind": "do", "what": "run", "n": 1})
+        playground._heard({"kind": "alive", "view": "a", "hidden": True})
+        await asyncio.sleep(0.05)
+        frames, rounds = sum(c["kind"] == "frame" for c in sent), playground.game.rounds
+        await asyncio.sleep(0.3)
+        assert sum(c["kind"] == "frame" for c in sent) == frames and playground.game.rounds > rounds
+        monkeypatch.setattr("ganedu.widgets.playground.GONE", {False: 0.0, True: 0.0})
+        await asyncio.sleep(0.1)
+        assert not playground.running and playground._task.done()
+
+    asyncio.run(play())
+
+
+def test_a_page_that_comes_back_gets_the_whole_state(shown):
+    playground, sent = shown
+    playground._heard({"kind": "do", "what": "round", "n": 1})
+    playground._heard({"kind": "bye", "view": "a"})
+    sent.clear()
+    playground._heard({"kind": "hello", "view": "b"})
+    frame = last(sent, "frame")
+    assert last(sent, "state")["values"]["width_G"] == 8 and frame["rounds"] == 1 and frame["answer"] == 0
+    assert frame["curves"]["from"] == 0 and "lattice" in [name for name, *_ in frame["parts"]]
+
+
 def test_the_window_grows_with_the_delay_of_the_line(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(link.time, "monotonic", lambda: clock[0])
