@@ -1152,7 +1152,7 @@ function render({ model, el }) {
     const often = drawAll || !state.running || state.slow; // else the small pictures need not follow every frame
     drawAll = false;
     if (screen.w) paintPicture(screen.ctx, screen.w);
-    if (details.open && (often || drawn % 3 === 0)) paintMinis();
+    if (details.open && (often || drawn % 6 === 0)) paintMinis();
     if (curvesNew || lossCurve.stale) {
       const { step: steps, loss_D, loss_G, kl, js } = curves;
       paintCurves(lossCurve, steps, [[loss_D, colours.disc], [loss_G, colours.fake]], [], colours);

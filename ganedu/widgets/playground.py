@@ -8,6 +8,7 @@ slow line there are fewer of them, never a growing queue.
 import asyncio
 import base64
 import math
+import sys
 import time
 import weakref
 from pathlib import Path
@@ -27,6 +28,7 @@ from .stills import film, still
 from .view import LAYERS, View
 
 HERE = Path(__file__).parent
+SWITCH = 0.001  # seconds after which a waiting thread gets Python's lock, while a game runs
 STRETCH = 0.006  # seconds of training between two looks at the messages
 COUNT = 0.4  # seconds between two counts, at least
 GONE = {False: 12.0, True: 90.0}  # seconds without a sign of life from a page (hidden or not) after which it is gone
@@ -245,8 +247,19 @@ class Playground(Answers, anywidget.AnyWidget):
 
 
 async def _play(ref: weakref.ref) -> None:
-    """Play until it is to rest. Holds the playground by a weak thread only: one that nobody has left ends here."""
-    while (shown := ref()) is not None and shown._play_once():
-        pause = 0.03 if shown.slow.on else 0
-        del shown
-        await asyncio.sleep(pause)
+    """Play until it is to rest. Holds the playground by a weak thread only: one that nobody has left ends here.
+
+    A message passes through three threads of the kernel, each of which waits for Python's lock, and through several
+    rounds of the event loop. So while a game runs the lock changes hands sooner than the 5 ms that Python grants, and
+    the loop gets two rounds between two stretches.
+    """
+    patience = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(SWITCH)
+        while (shown := ref()) is not None and shown._play_once():
+            pause = 0.03 if shown.slow.on else 0
+            del shown
+            for _ in range(2):
+                await asyncio.sleep(pause / 2)
+    finally:
+        sys.setswitchinterval(patience if patience > SWITCH else 0.005)  # a second game may have set it before
