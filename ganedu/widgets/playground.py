@@ -30,6 +30,7 @@ from .view import LAYERS, View
 HERE = Path(__file__).parent
 SWITCH = 0.001  # seconds after which a waiting thread gets Python's lock, while a game runs
 STRETCH = 0.006  # seconds of training between two looks at the messages
+REST = 0.03  # seconds in which an answer to a slider has the cores to itself on its way to the page
 COUNT = 0.4  # seconds between two counts, at least
 GONE = {False: 12.0, True: 90.0}  # seconds without a sign of life from a page (hidden or not) after which it is gone
 
@@ -42,7 +43,7 @@ class Playground(Answers, anywidget.AnyWidget):
     Raises ValueError for a setting that does not exist or fit.
     """
 
-    _esm = HERE / "playground.js"
+    _esm = "\n".join(part.read_text(encoding="utf-8") for part in sorted((HERE / "page").glob("*.js")))  # one module
     _css = HERE / "playground.css"
     still = traitlets.Unicode().tag(sync=True)  # what a page shows as long as no kernel answers: a PNG in base64,
     caption = traitlets.Unicode().tag(sync=True)  # and its words
@@ -58,7 +59,7 @@ class Playground(Answers, anywidget.AnyWidget):
         self._task: asyncio.Task | None = None
         self._frame_due = self._count_due = 0.0
         self._lattice = None  # what the page has of it
-        self._state_due = False
+        self._state_due, self._rest = False, 0.0
         self.numbers = None
         for _ in range(steps):
             self.game.round()
@@ -197,7 +198,7 @@ class Playground(Answers, anywidget.AnyWidget):
 
     def _state_soon(self) -> None:
         """While it runs the picture goes first: a slider is answered by a frame, the rest follows at the next count."""
-        self._state_due = True
+        self._state_due, self._rest = True, REST
         if not self.running:
             self._state()
 
@@ -240,6 +241,7 @@ class Playground(Answers, anywidget.AnyWidget):
             "parts": [[k, str(v.dtype).removeprefix("torch."), list(v.shape)] for k, v in parts.items()],
             "gauge": gauge if all(map(math.isfinite, gauge.values())) else None,
             "worlds": n.modes if self.game.settings["worlds"] > 1 else None,
+            "modes": None if self.game.density.modes is None else len(self.game.density.modes),
             "phase": self.slow.phase, "predict": self.prediction.left,
         }, *(v.contiguous().numpy().tobytes() for v in parts.values()))  # fmt: skip
         now = time.monotonic()
@@ -257,7 +259,7 @@ async def _play(ref: weakref.ref) -> None:
     try:
         sys.setswitchinterval(SWITCH)
         while (shown := ref()) is not None and shown._play_once():
-            pause = 0.03 if shown.slow.on else 0
+            pause, shown._rest = 0.03 if shown.slow.on else shown._rest, 0.0
             del shown
             for _ in range(2):
                 await asyncio.sleep(pause / 2)

@@ -20,6 +20,7 @@ PLACES = (
 BROWSER = next((p for p in [*map(shutil.which, NAMES), *PLACES] if p and Path(p).exists()), None)
 SETTINGS = {
     # every cell in the page, so that one can be found without scrolling to it
+    "docmanager-extension/plugin.jupyterlab-settings": {"autosave": False},  # two pages on one file must not meet
     "notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
     "apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false", "checkForUpdates": False},
 }

@@ -24,6 +24,7 @@ CELLS = [
     "if times > 1:\n"
     "    first.add_loss('mine', lambda r, f: (f - r).mean(), lambda f: -f.mean())\n"
     "    second.add_loss('bad', max, min)",
+    "print('plays:', first._task is not None and not first._task.done())",
 ]
 
 
@@ -162,6 +163,13 @@ def test_every_layer_is_seen_and_goes(hands):
     hands["run"].click()
     hands.until(lambda: hands.number("rounds") > 40, "forty rounds")
     hands.pause()
+    everything_is_seen_and_goes(hands)
+    hands["deal"].click()  # fakes and real samples apart: D* still has something to show
+    hands.until(lambda: hands.number("rounds") == 0, "new players")
+    everything_is_seen_and_goes(hands)
+
+
+def everything_is_seen_and_goes(hands):
     for name in ("real", "fakes", "heat", "best", "grid", "arrows"):
         box, before = hands[f"layer-{name}"], hands.pixels()
         box.click()
@@ -354,6 +362,25 @@ def test_two_on_a_page_do_not_disturb_each_other(hands):
     now = other.number("rounds")
     other.until(lambda: other.number("rounds") > now, "and goes on alone")
     other.pause()
+
+
+def test_a_closed_cell_leaves_no_task(server, page):
+    with page.context.browser.new_page(viewport={"width": 1400, "height": 1200}) as page:
+        lab.run_all(page, server)
+
+        def plays() -> str:
+            page.locator(".jp-CodeCell").nth(3).locator(".cm-content").click()
+            page.keyboard.press("Control+Enter")
+            page.wait_for_timeout(500)
+            return page.locator(".jp-CodeCell").nth(3).locator(".jp-OutputArea-output").inner_text().strip()
+
+        hands = Hands(page)
+        hands["run"].click()
+        hands.until(lambda: plays() == "plays: True", "it plays")
+        page.locator(".jp-CodeCell").nth(0).locator(".cm-content").click()
+        page.get_by_text("Edit", exact=True).first.click()
+        page.get_by_text("Clear Cell Output", exact=True).first.click()
+        hands.until(lambda: plays() == "plays: False", "its cell is empty, and it has ended", seconds=30)
 
 
 def test_over_a_slow_line(server, page):

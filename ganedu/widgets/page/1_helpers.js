@@ -1,0 +1,135 @@
+// The playground's page: it draws what the kernel sends and sends what the learner does. The game itself is in
+// playground.py, which joins the files of this folder into one module; answers.py states the protocol. No dependencies;
+// nothing here is global, so two playgrounds on one page do not meet.
+
+const SPAN = 3; // the picture shows [-3, 3] x [-3, 3]
+const UNIT = 2000; // int16 coordinates are times this
+const HEAT = 48; // cells of the heat map along a side
+const NOTHING = 128; // D* = 1/2 to the bit: nothing falls into this cell, and any answer is as good
+const LOG2 = Math.log(2);
+const ACK = 160; // ms between two acknowledgements, at least
+const ARRAYS = { uint8: Uint8Array, int8: Int8Array, int16: Int16Array, float32: Float32Array };
+const LAYERS = {
+  real: "real samples", fakes: "fakes", heat: "D's heat map", best: "best answer D*",
+  grid: "G's grid", arrows: "gradient arrows",
+};
+const LAYER_OF = { heat: "heat", best: "best", fakes: "fakes", scores: "fakes", arrows: "arrows", nodes: "grid",
+  lattice: "grid", share: "grid" };
+const GROUPS = { data: "Data", noise: "Noise", G: "Generator G", D: "Discriminator D", game: "The game" };
+const PARTS = ["noise", "generator", "samples", "discriminator", "loss", "gradient", "update"];
+const HOLD = 800; // ms after a learner's input in which the kernel's values leave that control alone
+const COMPASS = ["→", "↗", "↑", "↖", "←", "↙", "↓", "↘"];
+const HINTS = {
+  look: "Point at the picture, or focus it and use the arrow keys, to read D and the pull on a fake.",
+  draw: "Draw with mouse, finger or pen; or move with the arrow keys and put a point with Space.",
+  drag: "Drag a fake to where you expect it after 50 rounds (keys: arrows to move, Space to take and to drop).",
+};
+let views = 0; // makes the ids of this page's elements unique
+
+// ------------------------------------------------------------------------------------------------------ small helpers
+
+const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+const fmt = (x, digits = 2) => (Number.isFinite(x) ? x.toFixed(digits).replace("-", "−") : "–");
+const pair = ([x, y]) => `(${fmt(x)}, ${fmt(y)})`;
+const words = (x) => String(x).replaceAll("_", " ");
+
+/** 0.001 as 1e-3, 0.03 as 0.03: short, and never a row of zeros to count. */
+function short(x) {
+  const text = x >= 0.01 && x < 1000 ? String(Number(x.toPrecision(2))) : x.toExponential(1).replace(".0e", "e");
+  return text.replace("e+", "e");
+}
+
+/** The k-th of the points that the kernel sent. */
+const spot = (points, k) => [points[2 * k] / UNIT, points[2 * k + 1] / UNIT];
+
+/** A gradient arrow in words: its length and its direction. */
+function pull([u, v]) {
+  const strength = Math.hypot(u, v), eighth = Math.round(Math.atan2(v, u) / (Math.PI / 4));
+  return strength < 0.005 ? "0.00" : `${fmt(strength)} ${COMPASS[(eighth + 8) % 8]}`;
+}
+
+/** An element: attributes by name, `test` for data-testid, `onclick` and the like for listeners. */
+function h(tag, attributes = {}, ...children) {
+  const svg = ["svg", "path", "text", "g"].includes(tag);
+  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (value !== false && value != null) node.setAttribute(key === "test" ? "data-testid" : key, value);
+  }
+  // JupyterLab must not take keys for its own commands; it looks for this mark on the element that has the focus.
+  if (["button", "input", "select", "summary", "canvas"].includes(tag)) node.dataset.lmSuppressShortcuts = "true";
+  node.append(...children);
+  return node;
+}
+
+const button = (test, text, onclick, more = {}) => h("button", { type: "button", test, onclick, ...more }, text);
+
+/** Set a text only when it is another one: the page is not laid out again for nothing. */
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Hand the learner a file. */
+function download(name, blob) {
+  const url = URL.createObjectURL(blob);
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}
+
+/** Wilson's 95 % interval of k out of n, in per cent. */
+function interval(k, n) {
+  const z = 1.96, p = k / n, middle = p + (z * z) / (2 * n);
+  const half = z * Math.sqrt((p * (1 - p)) / n + (z * z) / (4 * n * n));
+  return [middle - half, middle + half].map((x) => Math.round((100 * clamp(x / (1 + (z * z) / n), 0, 1))));
+}
+
+function isDark() {
+  const told = document.querySelector("[data-jp-theme-light]")?.dataset.jpThemeLight;
+  if (told) return told === "false";
+  if (document.querySelector(".vscode-dark, html[theme=dark]")) return true;
+  if (document.querySelector(".vscode-light, html[theme=light]")) return false;
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+/** The colours of the canvas, from the style sheet; `heat` holds RGBA for each of the 256 values of D. */
+function readColours(root) {
+  root.classList.toggle("dark", isDark());
+  const style = getComputedStyle(root), probe = document.createElement("canvas").getContext("2d"), colours = {};
+  for (const name of ["bg", "ink", "pale", "line", "real", "fake", "disc", "arrow", "kl"]) {
+    probe.fillStyle = style.getPropertyValue(`--${name}`).trim();
+    colours[name] = probe.fillStyle;
+  }
+  const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+  const low = rgb(colours.bg), high = rgb(colours.disc), strength = 0.8;
+  colours.heat = new Uint8ClampedArray(256 * 4);
+  for (let v = 0; v < 256; v++) {
+    for (let c = 0; c < 3; c++) colours.heat[4 * v + c] = low[c] + ((high[c] - low[c]) * strength * v) / 255;
+    colours.heat[4 * v + 3] = 255;
+  }
+  colours.best = colours.heat.slice();
+  colours.best.set(low, 4 * NOTHING);
+  colours.font = style.fontFamily;
+  return colours;
+}
+
+/** Canvases that stay sharp: their pixels follow their size on the page. `resized` runs before the page is shown. */
+function makeScreens(resized) {
+  const all = new Map();
+  const observer = new ResizeObserver((entries) => {
+    for (const { target, contentRect } of entries) {
+      const s = all.get(target), dpr = window.devicePixelRatio || 1;
+      Object.assign(s, { w: contentRect.width, h: contentRect.height, stale: true });
+      Object.assign(target, { width: Math.round(s.w * dpr), height: Math.round(s.h * dpr) });
+      s.ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
+    }
+    resized();
+  });
+  const make = (attributes) => {
+    const canvas = h("canvas", attributes);
+    const s = { canvas, ctx: canvas.getContext("2d", { alpha: false }), w: 0, h: 0, stale: true };
+    all.set(canvas, s);
+    observer.observe(canvas);
+    return s;
+  };
+  return { make, stale: () => all.forEach((s) => (s.stale = true)), close: () => observer.disconnect() };
+}
