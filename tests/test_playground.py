@@ -555,3 +555,22 @@ def test_turns_are_those_of_the_worlds():
     game.x.at = game.settings["batch"]  # as after dealing
     game.round()
     assert torch.allclose(weights(game), weights(other), atol=1e-6)
+
+
+def test_slow_motion_says_both_losses_of_its_batch_and_survives_a_loss_that_fails():
+    game = Game(batch=40)
+    slow = Slow(game)
+    slow.toggle()
+    slow.play()
+    z = game._noise(40, torch.Generator().manual_seed(1))[None]
+    with torch.no_grad():
+        d_real, d_fake = game.D(game.x_real).sigmoid(), game.D(game.G(z)).sigmoid()
+    assert slow.phase["losses"]["D"] == pytest.approx(
+        (-d_real.log().mean() - (1 - d_fake).log().mean()).item(), rel=1e-4
+    )
+    assert slow.phase["losses"]["G"] == pytest.approx(-d_fake.log().mean().item(), rel=1e-4)
+
+    game.losses["bad"] = losses.Loss("bad", lambda r, f: 1 / 0, lambda f, r=None: 1 / 0)
+    game.settings["loss"] = "bad"
+    slow.forward()
+    assert slow.play() and slow.phase["losses"] == {"D": None, "G": None}

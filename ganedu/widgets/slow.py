@@ -1,5 +1,6 @@
 """Slow motion: one round of the game, part by part, each with one sentence that uses the round's own numbers."""
 
+import math
 import time
 
 import torch
@@ -41,21 +42,27 @@ class Slow:
             (self.game.turn_D if self.player == "D" else self.game.turn_G)()
             if self.player == "G":
                 self.game.rounds += 1
-        self.phase = {"player": self.player, "part": part, "sentence": self._sentence(part, before, self._scores())}
+        finite = {p: v if math.isfinite(v) else None for p, v in zip("DG", before[2:], strict=True)}  # JSON has no NaN
+        sentence = self._sentence(part, before, self._scores())
+        self.phase = {"player": self.player, "part": part, "sentence": sentence, "losses": finite}
         self.until = time.monotonic() + SECONDS
         return True
 
     @torch.no_grad()
-    def _scores(self) -> tuple[float, float]:
-        """Mean D of a batch of real and of fakes, from noise that the game does not use."""
+    def _scores(self) -> tuple[float, float, float, float]:
+        """(mean D of a batch of real, of fakes from noise that the game does not use; D's loss on them, G's)."""
         g = self.game
-        z = g._noise(256, torch.Generator().manual_seed(1)).expand(g.settings["worlds"], -1, -1)
-        real, fake = g.D(g.x_real)[0].sigmoid().mean(), g.D(g.G(z))[0].sigmoid().mean()
-        return real.item(), fake.item()
+        z = g._noise(g.x_real.shape[1], torch.Generator().manual_seed(1)).expand(g.settings["worlds"], -1, -1)
+        real, fake = g.D(g.x_real)[:1], g.D(g.G(z))[:1]
+        try:
+            losses = g.loss.d_loss(real, fake), g.loss.g_loss(fake, real)
+        except Exception:  # the learner's own: the turn will say what is wrong with it
+            losses = (real.new_tensor(math.nan),) * 2
+        return tuple(x.mean().item() for x in (real.sigmoid(), fake.sigmoid(), *losses))
 
-    def _sentence(self, part: str, before: tuple[float, float], now: tuple[float, float]) -> str:
-        g, n, loss = self.game, self.game.settings["batch"], self.game.settings["loss"]
-        real, fake = before
+    def _sentence(self, part: str, before: tuple[float, ...], now: tuple[float, ...]) -> str:
+        g, n, name = self.game, self.game.settings["batch"], self.game.settings["loss"]
+        real, fake, loss_D, loss_G = before
         numbers = "one number" if g.settings["z_dim"] == 1 else "two numbers"
         if self.player == "D":
             return {
@@ -63,7 +70,7 @@ class Slow:
                 "generator": "G turns each z into a point. It does not learn now: it only delivers.",
                 "samples": f"{n} fakes in orange, and {n} real samples in blue beside them.",
                 "discriminator": f"D says how real each looks: on average {real:.2f} for real, {fake:.2f} for fake.",
-                "loss": f"The loss ({loss}) is high where D was wrong: real with a low score, fake with a high one.",
+                "loss": f"D's loss ({name}) is {loss_D:.2f}: high where real got a low score, or a fake a high one.",
                 "gradient": "Its slope says of every weight of D: a little more, or a little less?",
                 "update": f"D takes one small step: real {real:.3f} to {now[0]:.3f}, fake {fake:.3f} to {now[1]:.3f}.",
             }[part]
@@ -74,7 +81,7 @@ class Slow:
             if g.loss.pairs
             else "Fakes only: G never sees a real sample.",
             "discriminator": f"D judges them, {fake:.2f} on average. It holds still: it is the teacher now.",
-            "loss": f"G's loss ({loss}) is small where D was fooled.",
+            "loss": f"G's loss ({name}) is {loss_G:.2f}: small where D was fooled.",
             "gradient": "The slope runs back through D to each fake: the arrows say where D would believe it more.",
             "update": f"G takes one small step along all arrows: D's score goes from {fake:.3f} to {now[1]:.3f}.",
         }[part]

@@ -10,7 +10,7 @@ const LOG2 = Math.log(2);
 const ACK = 160; // ms between two acknowledgements, at least
 const ARRAYS = { uint8: Uint8Array, int8: Int8Array, int16: Int16Array, float32: Float32Array };
 const LAYERS = {
-  real: "real samples", fakes: "fakes", heat: "D's heat map", best: "best answer D*",
+  real: "real samples", fakes: "fakes", heat: "D's heat map", best: "best answer D* (blue: real)",
   grid: "G's grid", arrows: "gradient arrows",
 };
 const LAYER_OF = { heat: "heat", best: "best", fakes: "fakes", scores: "fakes", arrows: "arrows", nodes: "grid",

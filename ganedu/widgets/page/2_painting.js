@@ -59,10 +59,10 @@ function paintContour(ctx, size, field, level) {
 }
 
 function paintBest(ctx, size, field, colours) {
-  ctx.strokeStyle = colours.ink;
   for (const level of [0.1, 0.3, 0.5, 0.7, 0.9]) {
-    ctx.lineWidth = level === 0.5 ? 2.2 : 0.8;
-    ctx.globalAlpha = level === 0.5 ? 0.9 : 0.6;
+    ctx.strokeStyle = level === 0.5 ? colours.ink : level < 0.5 ? colours.fake : colours.real;
+    ctx.lineWidth = level === 0.5 ? 2.2 : 1.2;
+    ctx.globalAlpha = 0.9;
     paintContour(ctx, size, field, 255 * level + 0.01); // never exactly a value: no division by zero
   }
   ctx.globalAlpha = 1;

@@ -344,7 +344,8 @@ function render({ model, el }) {
     const few = parts.fakes?.subarray(0, 60); // thirty arrows can be read in so small a picture
     if (pulls) paintArrows(fakes.ctx, fakes.w, few, parts.arrows, colours.arrow, 1.5);
     paintSpecks(reals.ctx, reals.w, real, UNIT, side, colours.real);
-    for (const p of ["D", "G"]) say(overview.numbers[p], fmt(curves[`loss_${p}`].findLast(Number.isFinite)));
+    const losses = frame?.phase?.losses; // slow motion has those of its own batch
+    for (const p of "DG") say(overview.numbers[p], fmt(losses?.[p] ?? curves[`loss_${p}`].findLast(Number.isFinite)));
   }
   function showGauge() {
     paintGauge(gaugeScreen, gauge, colours);
