@@ -2,7 +2,7 @@
 
 from .pictures import explore, show, watch
 
-__all__ = ["Playground", "explore", "show", "watch"]
+__all__ = ["PhasePlane", "Playground", "explore", "plane", "show", "watch"]
 
 
 def __getattr__(name: str):
@@ -10,4 +10,8 @@ def __getattr__(name: str):
         from .playground import Playground
 
         return Playground
+    if name in ("PhasePlane", "plane"):
+        from . import phase_plane
+
+        return getattr(phase_plane, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

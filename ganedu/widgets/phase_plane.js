@@ -1,0 +1,225 @@
+// The phase plane's page: it draws what the kernel computed, and tells it where the learner drags the start. Its
+// helpers come from page/1_helpers.js, which phase_plane.py joins with this file into one module.
+
+const MARGIN = { left: 46, right: 14, top: 14, bottom: 46 }; // equal sums: the plane is a square in a square
+const DOTS = 300; // steps up to which each gets a dot
+const SHADES = 24; // of the path, from its start, pale, to its end
+const PATIENCE = 10000; // ms without an answer after which the page says so, and tells the next place all the same
+
+/** The numbers of a buffer, which need not begin at a multiple of four. */
+const floats = (b) => new Float32Array(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength));
+
+function makeScale(size, limit) {
+  const side = size - MARGIN.left - MARGIN.right, unit = side / (2 * limit);
+  return {
+    side, unit, limit,
+    x: (v) => MARGIN.left + (v + limit) * unit,
+    y: (v) => MARGIN.top + (limit - v) * unit,
+    back: (x, y) => [(x - MARGIN.left) / unit - limit, limit - (y - MARGIN.top) / unit],
+  };
+}
+
+/** `share` of the colour `to` in `from`, both as #rrggbb. */
+function mix(from, to, share) {
+  const part = (hex, i) => parseInt(hex.slice(i, i + 2), 16);
+  return `rgb(${[1, 3, 5].map((i) => Math.round(part(from, i) + share * (part(to, i) - part(from, i))))})`;
+}
+
+function disc(ctx, x, y, radius) {
+  ctx.beginPath();
+  ctx.arc(x, y, radius, 0, 2 * Math.PI);
+  ctx.fill();
+}
+
+function paintGround(ctx, scale, size, labels, colours) {
+  const { limit, side } = scale, unit = 10 ** Math.floor(Math.log10(limit)), units = limit / unit;
+  const every = unit * (units >= 5 ? 2 : units >= 2 ? 1 : 0.5), digits = Math.max(0, -Math.floor(Math.log10(every)));
+  ctx.fillStyle = colours.bg;
+  ctx.fillRect(0, 0, size, size);
+  ctx.strokeStyle = colours.line;
+  ctx.lineWidth = 1;
+  ctx.strokeRect(MARGIN.left, MARGIN.top, side, side);
+  ctx.fillStyle = colours.pale;
+  ctx.font = `12px ${colours.font}`;
+  for (let k = Math.ceil(-limit / every); k * every <= limit; k++) {
+    ctx.textAlign = "center";
+    ctx.fillText(fmt(k * every, digits), scale.x(k * every), size - MARGIN.bottom + 16);
+    ctx.textAlign = "right";
+    ctx.fillText(fmt(k * every, digits), MARGIN.left - 7, scale.y(k * every) + 4);
+  }
+  ctx.fillStyle = colours.ink;
+  ctx.font = `550 14px ${colours.font}`;
+  ctx.textAlign = "center";
+  ctx.fillText(labels[0], MARGIN.left + side / 2, size - 9);
+  ctx.save();
+  ctx.translate(18, MARGIN.top + side / 2);
+  ctx.rotate(-Math.PI / 2);
+  ctx.fillText(labels[1], 0, 0);
+  ctx.restore();
+}
+
+/** Arrows (x, y, u, v), each with its middle at its place. */
+function paintField(ctx, scale, arrows, colour) {
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = 1.2;
+  ctx.beginPath();
+  for (let k = 0; k < arrows.length; k += 4) {
+    const dx = arrows[k + 2] * scale.unit, dy = -arrows[k + 3] * scale.unit, length = Math.hypot(dx, dy);
+    if (length < 1) continue;
+    const x = scale.x(arrows[k]) + dx / 2, y = scale.y(arrows[k + 1]) + dy / 2, head = Math.min(0.4, 4.5 / length);
+    ctx.moveTo(x - dx, y - dy);
+    ctx.lineTo(x, y);
+    ctx.moveTo(x - head * (dx - 0.6 * dy), y - head * (dy + 0.6 * dx));
+    ctx.lineTo(x, y);
+    ctx.lineTo(x - head * (dx + 0.6 * dy), y - head * (dy - 0.6 * dx));
+  }
+  ctx.stroke();
+}
+
+/** The path in shades: a stroke for each, however many steps there are. */
+function paintPath(ctx, scale, points, colours) {
+  const steps = points.length / 2 - 1, x = (k) => scale.x(points[2 * k]), y = (k) => scale.y(points[2 * k + 1]);
+  ctx.lineWidth = 1.6;
+  ctx.lineJoin = ctx.lineCap = "round";
+  for (let shade = 0; shade < SHADES; shade++) {
+    const from = Math.floor((shade * steps) / SHADES), to = Math.floor(((shade + 1) * steps) / SHADES);
+    if (to <= from) continue;
+    ctx.strokeStyle = ctx.fillStyle = mix(colours.bg, colours.disc, 0.45 + (0.55 * shade) / (SHADES - 1));
+    ctx.beginPath();
+    ctx.moveTo(x(from), y(from));
+    for (let k = from + 1; k <= to; k++) ctx.lineTo(x(k), y(k));
+    ctx.stroke();
+    for (let k = from + 1; k <= to && steps <= DOTS; k++) disc(ctx, x(k), y(k), 2.4);
+  }
+}
+
+/** The equilibrium, a cross, and the start, to be taken hold of. */
+function paintMarks(ctx, scale, [x, y], colours) {
+  ctx.strokeStyle = colours.ink;
+  ctx.lineWidth = 2;
+  ctx.beginPath();
+  for (const [dx, dy] of [[6, 0], [0, 6]]) {
+    ctx.moveTo(scale.x(0) - dx, scale.y(0) - dy);
+    ctx.lineTo(scale.x(0) + dx, scale.y(0) + dy);
+  }
+  ctx.stroke();
+  for (const [radius, colour] of [[12, colours.bg], [10, colours.disc], [7, colours.bg], [3, colours.disc]]) {
+    ctx.fillStyle = colour;
+    disc(ctx, scale.x(x), scale.y(y), radius);
+  }
+}
+
+function render({ model, el }) {
+  const view = Math.random().toString(36).slice(2);
+  let start = model.get("start"), held = false, told = 0, waiting = false, patience = 0, asked = 0, colours;
+
+  const screens = makeScreens(() => {
+    colours = readColours(root); // anywidget renders before the element is in the page, where it has no style yet
+    paint();
+  });
+  const words = h("p", { class: "words", role: "status", "aria-live": "polite", test: "words", id: `${view}-words` });
+  const hint = h("p", { class: "hint", test: "hint", id: `${view}-hint` });
+  const quiet = h("p", { class: "quiet", role: "status" });
+  const screen = screens.make({ test: "plane", role: "application", tabindex: "0",
+    "aria-label": model.get("alt") || "the plane", "aria-describedby": `${hint.id} ${words.id}` });
+  const root = h("div", { class: "ganedu-plane", "data-answer": 0 }, screen.canvas, words, hint, quiet);
+
+  // -- what the learner does
+  function move(to) {
+    const limit = model.get("limit");
+    start = to.map((v) => clamp(v, -limit, limit));
+    waiting = true;
+    wake();
+    tell();
+  }
+  /** One place at most is on its way; of those that come meanwhile the newest follows it. */
+  function tell() {
+    if (!waiting || patience) return;
+    waiting = false;
+    patience = setTimeout(() => {
+      patience = 0;
+      say(quiet, "No answer from the kernel for 10 seconds. It is busy, or it was restarted: then run this cell again.");
+      tell();
+    }, PATIENCE);
+    model.send({ start, id: { view, n: ++told } });
+  }
+  const place = (e) => makeScale(screen.w, model.get("limit")).back(e.offsetX, e.offsetY);
+  screen.canvas.addEventListener("pointerdown", (e) => {
+    if (e.button > 0 || !e.isPrimary) return;
+    e.preventDefault();
+    screen.canvas.focus({ preventScroll: true });
+    if (e.isTrusted) screen.canvas.setPointerCapture(e.pointerId); // a script's pointer cannot be captured
+    held = true;
+    move(place(e));
+  });
+  screen.canvas.addEventListener("pointermove", (e) => held && e.isPrimary && move(place(e)));
+  for (const end of ["pointerup", "pointercancel"]) screen.canvas.addEventListener(end, () => (held = false));
+  screen.canvas.addEventListener("keydown", (e) => {
+    const to = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key];
+    if (!to) return;
+    e.preventDefault();
+    move(start.map((v, c) => v + to[c] * model.get("limit") * (e.shiftKey ? 0.1 : 0.02)));
+  });
+
+  // -- what the kernel says
+  function onAnswer() {
+    const { view: whose, n } = model.get("answer");
+    if (whose !== view || n !== told) return;
+    clearTimeout(patience);
+    patience = 0;
+    root.dataset.answer = n;
+    say(quiet, "");
+    tell();
+  }
+  function onStart() {
+    if (held || waiting || patience) return; // it is this page that moves it
+    start = model.get("start");
+    wake();
+  }
+
+  // -- at most one drawing per animation frame
+  const wake = () => (asked ||= requestAnimationFrame(paint));
+  function paint() {
+    asked = 0;
+    if (!root.isConnected || !screen.w || !colours) return;
+    const { ctx, w: size } = screen, scale = makeScale(size, model.get("limit"));
+    paintGround(ctx, scale, size, model.get("labels"), colours);
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(MARGIN.left, MARGIN.top, scale.side, scale.side);
+    ctx.clip();
+    paintField(ctx, scale, floats(model.get("arrows")), colours.arrow);
+    paintPath(ctx, scale, floats(model.get("points")), colours);
+    ctx.restore();
+    paintMarks(ctx, scale, start, colours);
+    say(words, model.get("text"));
+    say(hint, `Start ${pair(start)}: drag it, or use the arrow keys.`);
+  }
+
+  // -- begin and end
+  const restyle = () => {
+    colours = readColours(root);
+    wake();
+  };
+  const themes = new MutationObserver(restyle), preference = matchMedia("(prefers-color-scheme: dark)");
+  for (const node of [document.documentElement, document.body]) {
+    themes.observe(node, { attributes: true, attributeFilter: ["class", "style", "theme", "data-jp-theme-light"] });
+  }
+  const heard = { "change:answer": onAnswer, "change:start": onStart, "change:arrows": wake, "change:points": wake,
+    "change:text": wake };
+  for (const [event, act] of Object.entries(heard)) model.on(event, act);
+  preference.addEventListener("change", restyle);
+  el.append(root);
+
+  return () => {
+    for (const [event, act] of Object.entries(heard)) model.off(event, act);
+    clearTimeout(patience);
+    cancelAnimationFrame(asked);
+    preference.removeEventListener("change", restyle);
+    themes.disconnect();
+    screens.close();
+    root.remove();
+  };
+}
+
+export default { render };
