@@ -16,6 +16,7 @@ examples:
   ganedu sample runs/clothes --n 64 --out clothes.png
   ganedu train cgan --data digits --steps 4000 --out runs/digits
   ganedu sample runs/digits --labels 3 --n 16 --out threes.png
+  ganedu doctor runs/digits
 
 ganedu COMMAND --help says more about each. Errors end with status 2 where something can be put right on the
 command line, with 1 where a run failed.
@@ -59,6 +60,14 @@ def student(args) -> None:
 
     for name, n in course.student_edition(args.dir, overwrite=args.force).items():
         print(f"{args.dir / name}.ipynb: {n} solution{'' if n == 1 else 's'} left out")
+
+
+def doctor(args) -> int:
+    from .doctor import examine
+
+    report = examine(args.dir)
+    print(report)
+    return 0 if report.healthy else 1
 
 
 def data(args) -> None:
@@ -250,6 +259,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, metavar="FILE",
                    help=".npy: float32 (N, C, H, W) in [-1, 1]; .png: a picture of all (DIR/samples.png)")  # fmt: skip
 
+    p = command(doctor, "examine a run, and say what is wrong with it, most likely cause first")
+    p.add_argument("dir", type=Path, metavar="DIR", help="folder of the run; status 0: healthy, 1: sick")
+
     command(data, "say which data sets there are, where, and how large")
 
     p = command(student, "write the notebooks without their solutions")
@@ -263,7 +275,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.run is train and args.steps is None and args.seconds is None:
         args.seconds = 60.0
     try:
-        args.run(args)
+        return args.run(args) or 0
     except KeyboardInterrupt as e:
         print(f"\nganedu: {e or 'stopped'}", file=sys.stderr)
         return 130
@@ -271,7 +283,6 @@ def main(argv: list[str] | None = None) -> int:
         return _report(e, 2, args.traceback)
     except (OSError, RuntimeError, MemoryError) as e:
         return _report(e, 1, args.traceback)
-    return 0
 
 
 def _report(e: Exception, status: int, with_traceback: bool) -> int:
