@@ -282,17 +282,23 @@ def masses(values: Tensor, volume: float) -> Tensor:
     return m / total
 
 
-def jsd(p: Tensor, q: Tensor) -> Tensor:
-    """Jensen-Shannon divergence of masses (..., n), in nats: 0 for equal ones, log 2 for masses that never meet.
-
-    1/2 sum p log(p / m) + 1/2 sum q log(q / m) with m = (p + q) / 2 and 0 log 0 = 0; over the last axis -> (...).
-    Raises ValueError for different shapes, negative masses, or sums that are not 1. Source: Lin 1991, section III.
-    """
+def check_masses(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    """Both as float64. Raises ValueError for different shapes, negative masses, or sums that are not 1."""
     if p.shape != q.shape:
         raise ValueError(f"p and q must be masses on the same cells: got {tuple(p.shape)} and {tuple(q.shape)}.")
     p, q = p.double(), q.double()
     for name, m in (("p", p), ("q", q)):
         if (m < 0).any() or not torch.allclose(m.sum(-1), torch.ones((), dtype=m.dtype, device=m.device), atol=1e-5):
             raise ValueError(f"{name} holds no masses: they must be 0 or more and add up to 1. Use masses() first.")
+    return p, q
+
+
+def jsd(p: Tensor, q: Tensor) -> Tensor:
+    """Jensen-Shannon divergence of masses (..., n), in nats: 0 for equal ones, log 2 for masses that never meet.
+
+    1/2 sum p log(p / m) + 1/2 sum q log(q / m) with m = (p + q) / 2 and 0 log 0 = 0; over the last axis -> (...).
+    Raises ValueError for different shapes, negative masses, or sums that are not 1. Source: Lin 1991, section III.
+    """
+    p, q = check_masses(p, q)
     both = (p + q).clamp(min=torch.finfo(p.dtype).tiny)  # 0 only where p and q are
     return 0.5 * (torch.xlogy(p, 2 * p / both) + torch.xlogy(q, 2 * q / both)).sum(-1).clamp(min=0)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from .densities import check_masses
+
 
 class FDivergence(NamedTuple):
     """D(p, q) = sum q f(p / q) for a convex f with f(1) = 0, and what its game needs.
@@ -60,7 +62,7 @@ def exact(which: FDivergence, p: Tensor, q: Tensor) -> Tensor:
 
     Raises ValueError for masses that are not.
     """
-    p, q = _checked(p, q)
+    p, q = check_masses(p, q)
     u = torch.where(q > 0, p / q.clamp(min=1e-300), 1.0)
     inside = torch.where(q > 0, q * which.f(u), 0.0)
     alone = torch.where((q == 0) & (p > 0), p * which.steepness, 0.0)
@@ -69,7 +71,7 @@ def exact(which: FDivergence, p: Tensor, q: Tensor) -> Tensor:
 
 def bound(which: FDivergence, T: Tensor, p: Tensor, q: Tensor) -> Tensor:
     """sum p T - sum q f*(T), the value of D's game: never above `exact`. T (..., n), differentiable."""
-    p, q = _checked(p, q)
+    p, q = check_masses(p, q)
     paid = torch.where(q > 0, q * which.conjugate(T), 0.0)
     return (p * T - paid).sum(-1)
 
@@ -80,7 +82,7 @@ def wasserstein1(p: Tensor, q: Tensor, width: float) -> Tensor:
     P and Q are the running sums. Also the largest sum (p - q) d over all d of slope at most 1 (Kantorovich and
     Rubinstein). Source: Villani 2009, remarks 2.19 and 6.5.
     """
-    p, q = _checked(p, q)
+    p, q = check_masses(p, q)
     return (p - q).cumsum(-1).abs().sum(-1) * width
 
 
@@ -89,19 +91,9 @@ def mmd2(p: Tensor, q: Tensor, x: Tensor, bandwidth: float = 1.0) -> Tensor:
 
     x (n,) are the cells' centres. Source: Gretton et al. 2012, eq. 2.
     """
-    p, q = _checked(p, q)
+    p, q = check_masses(p, q)
     if bandwidth <= 0:
         raise ValueError(f"bandwidth={bandwidth!r} does not fit: give a length above 0.")
     x = x.double()
     K = (-((x[:, None] - x) ** 2) / (2 * bandwidth**2)).exp()
     return ((p - q) @ K * (p - q)).sum(-1)
-
-
-def _checked(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    p, q = p.double(), q.double()
-    if p.shape[-1] != q.shape[-1]:
-        raise ValueError(f"p and q must be masses on the same cells: got {tuple(p.shape)} and {tuple(q.shape)}.")
-    for name, m in (("p", p), ("q", q)):
-        if (m < 0).any() or not torch.allclose(m.sum(-1), m.new_ones(()), atol=1e-5):
-            raise ValueError(f"{name} holds no masses: they must be 0 or more and add up to 1. Use densities.masses().")
-    return p, q
