@@ -179,11 +179,11 @@ class Patient(NamedTuple):
 
 def total_variation_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     """E log(D(x) + 1) + E log(2 - D(G(z))): concave in D, least for a hard D(x) = 0, D(G(z)) = 1."""
-    return (d_real.sigmoid() + 1).log().mean() + (2 - d_fake.sigmoid()).log().mean()
+    return (d_real.sigmoid() + 1).log().mean(-1) + (2 - d_fake.sigmoid()).log().mean(-1)
 
 
 def total_variation_g(D, x_fake, *labels) -> Tensor:
-    return (D(x_fake, *labels).sigmoid() + 1).log().mean()
+    return (D(x_fake, *labels).sigmoid() + 1).log().mean(-1)
 
 
 def negated_d(d_real, d_fake):

@@ -2,13 +2,16 @@
 
 import asyncio
 import base64
+import io
 
 import ipywidgets as w
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import small_runs
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ganedu.widgets import explore, pictures, show, watch
 
@@ -46,6 +49,34 @@ def bar(height=1.0, title="A bar of {height}"):
     ax.set(ylim=(0, 10))
     ax.set_title(title.format(height=height))
     return fig
+
+
+# -------------------------------------------------------------------------------------------------- png
+
+
+def pixels(figure):
+    """What matplotlib writes itself, and ours: (H, W, 3) uint8 each."""
+    figure.savefig(reference := io.BytesIO(), format="png", dpi=figure.dpi)
+    theirs = np.asarray(Image.open(reference).convert("RGB")).astype(int)
+    return theirs, Image.open(io.BytesIO(pictures.png(figure)))
+
+
+@pytest.mark.parametrize("size", [(2, 1), (5.555, 2.001), (3.3, 1.7)])
+def test_a_palette_changes_a_chart_by_nothing_to_see(size):
+    fig = bar()
+    fig.set_size_inches(size)
+    reference, ours = pixels(fig)
+    assert ours.mode == "P"
+    assert np.abs(np.asarray(ours.convert("RGB")) - reference).mean() < 0.5
+
+
+def test_greys_and_photographs_keep_every_value():
+    rng = np.random.default_rng(0)
+    for page in (rng.integers(0, 256, (64, 64)), rng.integers(0, 256, (200, 200, 3))):
+        fig = plt.figure(figsize=(page.shape[1] / 100, page.shape[0] / 100), dpi=100)
+        fig.figimage(page, cmap="gray", vmin=0, vmax=255)
+        reference, ours = pixels(fig)
+        assert np.array_equal(np.asarray(ours.convert("RGB")), reference)
 
 
 # ------------------------------------------------------------------------------------------------- show

@@ -1,8 +1,9 @@
-"""Pictures that live in a notebook: shown with their text, moved by sliders, or growing while a game trains."""
+"""What lives in a notebook: pictures with their text, moved by sliders or growing while a game trains; questions."""
 
+from .choice import choose
 from .pictures import explore, show, watch
 
-__all__ = ["PhasePlane", "Playground", "explore", "plane", "show", "watch"]
+__all__ = ["PhasePlane", "Playground", "choose", "explore", "plane", "show", "watch"]
 
 
 def __getattr__(name: str):

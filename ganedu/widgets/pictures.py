@@ -10,15 +10,28 @@ import html
 import io
 
 import ipywidgets as w
+import numpy as np
 from IPython.display import display
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def png(fig, close: bool = True) -> bytes:
-    """The figure as PNG; closed afterwards, so that pyplot neither shows it again nor keeps it."""
+    """The figure as PNG; closed afterwards, so that pyplot neither shows it again nor keeps it.
+
+    In a palette of 256 colours, which greys pass unchanged and charts with no difference to see, at well under half the
+    bytes: a slow line gets its picture sooner. Photographs keep all their colours.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    if picture.getcolors(2**13):
+        picture = picture.quantize(256, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=fig.dpi)
+    picture.save(buffer, format="png")
     if close:
         import matplotlib.pyplot as plt
 
