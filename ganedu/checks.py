@@ -283,6 +283,10 @@ def memorised(case):
     if not case.images or fake.shape[1:] != x_real.shape[1:]:
         raise Skip("only images of the data's shape are compared")
     apart = nearest(x_real)
+    if apart.median() == 0:  # so few that they were drawn again and again: how far apart are different ones?
+        apart = nearest(x_real.unique(dim=0))
+        if len(apart) < 2:
+            raise Skip("the data are one image")
     share, own = (float((d < 0.2 * apart.median()).float().mean()) for d in (nearest(fake, x_real), apart))
     if share > 0.05 + 2 * own:
         yield "memorised", 0.5, f"{share:.0%} of the fakes are all but equal to one of {len(x_real)} real images."

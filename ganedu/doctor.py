@@ -213,7 +213,8 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
     for check in CHECKS:
         try:
             with seeded(0):
-                findings += [Finding(*found) for found in check(case)]
+                for found in check(case):
+                    findings.append(Finding(*found))
         except Skip as e:
             skipped[check.__name__] = str(e)
         except Exception as e:  # somebody's network or records: one check fails, the others go on

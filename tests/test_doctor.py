@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from small_runs import state, train, trainer
-from torch import nn
 
 from ganedu import __main__ as cli
-from ganedu import checks, doctor, losses, models, patients, recipes, symptoms
+from ganedu import doctor, losses, models, patients, recipes
 from ganedu.doctor import FINDINGS, Finding, Report, examine
 from ganedu.training import Trainer, acgan_step
 
@@ -256,91 +255,6 @@ def test_a_history_that_is_odd_does_no_harm():
     report = examine(**{**run.material(), "history": odd})
     assert first(report) == "not_finite"
     assert "record 2" in report[0].seen
-
-
-# ---------------------------------------------------------------------------------------------- one check at a time
-
-
-def case(**parts) -> doctor.Case:
-    return doctor.Case(**{"G": None, "D": None, **parts})
-
-
-def test_collapse_and_twins():
-    torch.manual_seed(0)
-    x = patients.healthy("digits", 0, 4).batch()[0]
-    assert not list(checks.collapse(case(fake=x.roll(3, -1), x_real=x)))
-    few = x[:8].repeat(32, 1, 1, 1)
-    assert [f[0] for f in checks.collapse(case(fake=few, x_real=x))] == ["collapse"]
-    (found,) = checks.collapse(case(fake=few, x_real=x, history={"loss_D": [1.0] * 10}))
-    assert found[1] < doctor.SICK  # too early to say
-    labels = torch.arange(256) % 2
-    half = torch.where(labels[:, None, None, None] == 0, x[0] + 0.025 * torch.randn(256, 1, 16, 16), x.roll(3, -1))
-    same = case(fake=half, x_real=x, again=half, labels=labels)
-    assert [f[0] for f in checks.collapse(same)] == ["collapse_in_class"]
-
-
-def test_memorised_images():
-    x = patients.healthy("digits", 0, 4).batch(600)[0]
-    assert [f[0] for f in checks.memorised(case(fake=x[:256] + 0.01, x_real=x))] == ["memorised"]
-    assert not list(checks.memorised(case(fake=x[:256], x_real=x[256:])))
-
-
-def test_structure_of_images_and_noise():
-    x = patients.healthy("fashion", 0, 4).batch()[0]
-    assert symptoms.neighbours(x) > 0.5
-    assert abs(symptoms.neighbours(torch.rand_like(x))) < 0.02
-    with pytest.raises(symptoms.Skip):
-        list(checks.structure(case(x_real=torch.randn(9, 2))))
-
-
-def test_two_players_who_both_have_what_they_want():
-    found = [f[0] for f in checks.records(case(history={"loss_D": [0.01] * 60, "loss_G": [-7.0] * 60}))]
-    assert found == ["cooperation"]
-    assert not list(checks.records(case(history={"loss_D": [0.01] * 60, "loss_G": [7.0] * 60})))
-    with pytest.raises(symptoms.Skip, match="no records"):
-        list(checks.records(case()))
-
-
-def test_stale_statistics_and_eval_mode():
-    run = patients.healthy("digits", 0, 4).train(3)
-    run.history = {"loss_D": [1.0] * 500}
-    for m in run.G.modules():
-        if isinstance(m, nn.BatchNorm2d):
-            m.running_var.fill_(100.0)
-    assert "stale_statistics" in [f.key for f in examine(**run.material())]
-    step = run.step
-
-    def asleep(*batch, **players):
-        players["G"].eval()
-        return step(*batch, **players)
-
-    assert "eval_mode" in [f.key for f in examine(**{**run.material(), "step": asleep})]
-
-
-def test_oscillation_is_a_remark():
-    swing = torch.sin(torch.arange(600) / 10).tolist()
-    (found,) = checks.oscillation(case(history={"loss_D": swing}))
-    assert found[0] == "oscillation" and found[1] < doctor.SICK and "60 steps" in found[2]
-    assert not list(checks.oscillation(case(history={"loss_D": torch.randn(600).tolist()})))
-
-
-def test_vanishing_needs_a_flat_loss_and_a_sure_discriminator():
-    run = patients.healthy("ring", 0, 8, parts=patients.Parts(g_goal=lambda D, x: losses.minimax_g(D(x))))
-    with torch.no_grad():
-        run.D.net[-1].weight.mul_(0)
-    run.D.net[-1].bias.data.fill_(-9.0)
-    keys = [f.key for f in examine(**run.material())]
-    assert "vanishing" not in keys  # flat, but D is not sure
-
-
-@pytest.mark.parametrize(
-    ("network", "name"),
-    [(nn.Tanh(), "Tanh"), (nn.Sequential(nn.Sigmoid(), nn.Flatten(0)), "Sigmoid"), (nn.LeakyReLU(), "LeakyRelu")],
-)
-def test_the_last_operation_is_read_from_the_graph(network, name):
-    x = torch.randn(4, 1, requires_grad=True)
-    assert symptoms.last_operation(network(x)) == name
-    assert symptoms.last_operation(x.detach()) == ""
 
 
 # ------------------------------------------------------------------------------------------------------- the report
