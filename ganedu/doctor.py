@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from . import cards
 from .checks import CHECKS
 from .sampling import seeded
-from .symptoms import Round, Skip, last_operation, watch
+from .symptoms import Round, Skip, last_operation, logits, watch
 
 SICK = 0.3  # score from which on a finding makes the run sick
 N = 256  # samples of each kind that the measures stand on
@@ -292,7 +292,7 @@ def _judge(case: Case) -> tuple:
     D.train()
     labels = case.labels if _takes_labels(D) else None
     n = min(len(fake), len(x_real))
-    d_real, d_fake = (_call(D, x[:n].float(), None if labels is None else labels[:n]) for x in (x_real, fake))
+    d_real, d_fake = (logits(_call(D, x[:n].float(), None if labels is None else labels[:n])) for x in (x_real, fake))
     case.D_ends = last_operation(d_real)
     return d_real.detach(), d_fake.detach()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_runs import state, train, trainer
+from torch import nn
 
 from ganedu import __main__ as cli
 from ganedu import doctor, losses, models, patients, recipes
@@ -189,15 +190,44 @@ def test_a_trainer_of_each_game_has_sound_wiring(kind):
     assert {f.key for f in report if f.score >= doctor.SICK} == allowed, report
 
 
-def test_an_auxiliary_classifier_is_no_fault():
-    """Its D is called by another method, so its signs cannot be seen; that is said, and nothing wrong."""
+@pytest.mark.parametrize(
+    ("g_loss", "finding"), [(losses.non_saturating_g, "nothing"), (lambda e, _: -losses.minimax_g(e), "cooperation")]
+)
+def test_an_auxiliary_classifier_is_no_fault_and_hides_none(g_loss, finding):
     images = patients._images("digits", 16)
+    torch.manual_seed(0)
     G, D = models.build("cgan", image_size=16, z_dim=8, width=2, n_classes=10, condition="acgan")
     players = {"G": G, "D": D, "opt_G": torch.optim.Adam(G.parameters()), "opt_D": torch.optim.Adam(D.parameters())}
-    run = Trainer(partial(acgan_step, z_dim=8), players, images.sample_labelled, precision="no")
+    loss = losses.non_saturating._replace(g_loss=g_loss)
+    run = Trainer(partial(acgan_step, z_dim=8, loss=loss), players, images.sample_labelled, precision="no")
     report = examine(train(run, 4))
-    assert report.healthy, report
-    assert "signs" in report.skipped
+    assert "signs" not in report.skipped
+    assert first([f for f in report if f.score >= doctor.SICK]) == finding, report
+
+
+def test_of_several_outputs_the_first_is_the_logit():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.D = models.MLPDiscriminator(width=16)
+
+        def forward(self, x):
+            return self.D(x), x.sum(1)
+
+    G, D = models.MLPGenerator(2, width=16), Two()
+    players = {"G": G, "D": D, "opt_G": torch.optim.Adam(G.parameters()), "opt_D": torch.optim.Adam(D.parameters())}
+
+    def step(x_real, *, G, D, opt_G, opt_D, sign):
+        def first_output(x):
+            return D(x)[0]
+
+        parts = patients.Parts(g_goal=lambda _, x: sign * losses.non_saturating_g(first_output(x)))
+        return patients.step(x_real, G=G, D=first_output, opt_G=opt_G, opt_D=opt_D, z_dim=2, parts=parts)
+
+    for sign, finding in ((1, "nothing"), (-1, "cooperation")):
+        report = examine(**players, step=partial(step, sign=sign), x_real=torch.randn(300, 2), z_dim=2)
+        assert first(report) == finding, report
+        assert report.case.d_real.shape == (256,)
 
 
 # ----------------------------------------------------------------------------------------------------- partial material
