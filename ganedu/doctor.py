@@ -198,7 +198,9 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
     """
     given = {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
     if isinstance(run, str | Path):
-        run = _from_folder(run)
+        from . import recipes
+
+        run = recipes.load_trainer(run)
     if run is not None:
         given = {**given, **run.players}
         step, history = run.step_function, history or run.history
@@ -220,19 +222,6 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
         except Exception as e:  # somebody's network or records: one check fails, the others go on
             skipped[check.__name__] = f"{type(e).__name__}: {e}"
     return Report(findings, skipped, case)
-
-
-def _from_folder(folder: str | Path):
-    from . import checkpoints, recipes
-
-    settings = checkpoints.read(folder)[1]["settings"]
-    if settings.get("model") not in recipes.RECIPES:
-        raise ValueError(f"the checkpoint in {folder} is not of a run of `train`: it names no model we know.")
-    keys = ("model", "data", "image_size", "channels", "width", "seed")
-    _, images = recipes.settle(**{k: settings[k] for k in keys})
-    trainer = recipes.trainer(settings, images)
-    trainer.load(folder)
-    return trainer
 
 
 def _prepare(given: dict, step, x_real, labels, z, z_dim, history: dict) -> Case:

@@ -12,7 +12,7 @@ from small_runs import state, train, trainer
 from torch import nn
 
 from ganedu import __main__ as cli
-from ganedu import doctor, losses, models, patients, recipes
+from ganedu import checkpoints, doctor, losses, models, patients, recipes
 from ganedu.doctor import FINDINGS, Finding, Report, examine
 from ganedu.training import Trainer, acgan_step
 
@@ -314,7 +314,37 @@ def test_the_command_line_says_the_same(tmp_path, capsys):
     run.save(tmp_path, recipes.settle("dcgan", "digits", image_size=16, width=2)[0])
     assert cli.main(["doctor", str(tmp_path)]) == 1
     assert "collapse" in capsys.readouterr().out
-    assert cli.main(["doctor", str(tmp_path / "nowhere")]) == 2
+
+
+def test_a_folder_that_cannot_be_examined_says_so(tmp_path, capsys):
+    def refused(folder, *words):
+        with pytest.raises((ValueError, FileNotFoundError)) as e:
+            examine(folder)
+        assert all(w in str(e.value) for w in (str(folder), *words)), e.value
+        assert cli.main(["doctor", str(folder)]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err == f"ganedu: {e.value}\n"
+
+    refused(tmp_path / "nowhere", "no checkpoint in", "Train first")
+    (tmp_path / "file").write_text("no folder")
+    refused(tmp_path / "file", "no checkpoint in")
+
+    settings, images = recipes.settle("dcgan", "digits", image_size=16, width=2)
+    recipes.trainer(settings, images).save(tmp_path / "whole", settings)
+    whole = (tmp_path / "whole" / checkpoints.CHECKPOINT).read_bytes()
+    for name, data in (("cut", whole[: len(whole) // 2]), ("empty", b""), ("text", b"x" * 99), ("pickle", b"PK\3\4")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / checkpoints.CHECKPOINT).write_bytes(data)
+        refused(tmp_path / name, "pickle" if name == "pickle" else "truncated, damaged")
+
+    trainer("points").save(tmp_path / "points", {"game": "points"})
+    refused(tmp_path / "points", "not of a run of `train`", "Trainer.load")
+    trainer("images").save(tmp_path / "claims", settings)  # another network under the settings of a recipe
+    refused(tmp_path / "claims", "of another")
+    recipes.trainer(settings, images).save(tmp_path / "moved", {**settings, "data": str(tmp_path / "gone")})
+    with pytest.raises((ValueError, FileNotFoundError), match="gone"):
+        examine(tmp_path / "moved")
+    assert cli.main(["doctor", str(tmp_path / "moved")]) == 2
 
 
 @pytest.mark.parametrize(("where", "size"), [("digits", 28), ("shapes", 64)])
