@@ -79,7 +79,7 @@ def _histogram(fig, title: str, x_real: Tensor, x_fake: Tensor, xlabel: str, lim
         low, high = low - 1, high + 1
     ax = fig.subplots()
     for x, colour, label in ((real, plots.REAL, "real"), (fake, plots.FAKE, "fake")):
-        counts, edges = np.histogram(x, 40, (low, high))
+        counts, edges = np.histogram(x, 41, (low, high))
         ax.stairs(counts / len(x), edges, fill=True, color=colour, alpha=0.6, label=label)
     ax.set(xlabel=xlabel, ylabel="share", **({"yscale": "log", "ylim": (1e-4, 1.5)} if log else {}))
     _legend(ax)
@@ -150,13 +150,13 @@ def _bars(fig, title: str, bars: dict[str, tuple[float, str]], xlabel: str, valu
     ax = fig.subplots()
     lengths = [v if math.isfinite(v) else 0 for v, _ in bars.values()]
     drawn = ax.barh(list(bars), lengths, color=[c for _, c in bars.values()], log=log)
+    if not log:
+        ax.set(xticks=[])
     if values:
         ax.bar_label(drawn, [f"{v:.2g}" for v, _ in bars.values()], padding=3)
         ax.margins(x=0.2)
     ax.invert_yaxis()
-    ax.tick_params(axis="y", length=0)
     ax.set(xlabel=xlabel)
-    ax.locator_params(axis="x", **({"numticks": 5} if log else {"nbins": 4}))
     _title(fig, title)
     return ax
 
@@ -193,8 +193,7 @@ def _moved(fig, case) -> str:
 def _exploding(fig, case) -> str:
     (r,) = case.need("round")
     title = "{1}'s gradient has a norm of {0:.2g}".format(*max((v, k) for k, v in r.norms.items()))
-    colours = {"G": plots.FAKE, "D": plots.DISC}
-    bars = {f"of {name}": (norm, colours[name]) for name, norm in sorted(r.norms.items(), reverse=True)}
+    bars = {f"of {k}": (v, plots.FAKE if k == "G" else plots.DISC) for k, v in sorted(r.norms.items(), reverse=True)}
     _bars(fig, title, bars, "norm of the gradient; dotted: 10,000", log=True).axvline(1e4, color="black", ls=":")
     return f"{title}. Norms of the gradient: " + "; ".join(f"{k} {v:.2g}" for k, (v, _) in bars.items()) + "."
 
@@ -262,8 +261,10 @@ def _rows(fig, case, title: str, columns: int = 6, deep: int = 1, **rows: str) -
 
 def _memorised(fig, case) -> str:
     fake, x_real = case.need("fake", "x_real")
+    x_real = x_real.unique(dim=0)
     distance, which = torch.cdist(fake.flatten(1).float(), x_real.flatten(1).float()).min(1)
-    closest = distance.argsort()[:6]
+    best = {int(which[i]): int(i) for i in distance.argsort(descending=True)}  # of each image the closest fake
+    closest = sorted(best.values(), key=lambda i: distance[i])[:6]
     rows = {"fake": fake[closest], "nearest\nreal": x_real[which[closest]]}
     return _strips(fig, "Fakes over their nearest training images", rows, case)
 
