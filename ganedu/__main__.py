@@ -84,9 +84,9 @@ def train(args) -> None:
     given = {k: getattr(args, k) for k in ("data", "image_size", "channels", "width", "seed")}
     given = {"model": args.model, **{k: v for k, v in given.items() if v is not None}}
     if args.resume:
-        before = checkpoints.read(out)[1]["settings"]
+        before = recipes.read(out)[1]
         _agree(out, given, before)
-        given = {k: before[k] for k in ("model", "data", "image_size", "channels", "width", "seed")}
+        given = {k: before[k] for k in recipes.GIVEN}
     elif (out / checkpoints.CHECKPOINT).exists():
         raise ValueError(f"{out} already holds a run: go on with it by --resume, or choose another folder by --out.")
     settings, images = recipes.settle(**{"data": "digits", **given})

@@ -42,14 +42,22 @@ def gradients_left_over(case):
         yield "wasted_gradient", 0.29, f"In {r.wasted} of D's steps its loss went back into G as well."
 
 
+def pushes(case) -> tuple[float, float, float]:
+    """Which way losses push D's logits: D's on real (healthy: up), D's on fakes (down), G's on fakes (up).
+
+    NaN where no such samples reached D.
+    """
+    (flat,) = case.need("flat")
+    return tuple(-float(flat.rows(*which)[3].mean()) for which in (("D", False), ("D", True), ("G", True)))
+
+
 def signs(case):
-    """Which way the losses push D's logits: healthy is up on real, down on fakes in D's loss, up on fakes in G's.
+    """Healthy losses push D's logits up on real, down on fakes in D's loss, up on fakes in G's.
 
     Read where logits are about `LEVEL`, so that no loss is flat; where they stand now they must not say the contrary:
     some losses pull towards a target in the middle.
     """
-    r, flat = case.need("round", "flat")
-    real, fake, wish = (-float(flat.rows(*which)[3].mean()) for which in (("D", False), ("D", True), ("G", True)))
+    r, (real, fake, wish) = *case.need("round"), pushes(case)
     _, fake_now, wish_now = (-float(r.rows(*which)[3].mean()) for which in (("D", False), ("D", True), ("G", True)))
     if math.isnan(real) and math.isnan(fake):
         raise Skip("could not tell which of D's inputs are real and which fake")
@@ -70,14 +78,19 @@ def fixed_noise(case):
         yield "fixed_noise", 0.88, f"{share:.0%} of the second step's latents had been in the first."
 
 
-def label_leak(case):
+def label_shares(case) -> tuple[Tensor, Tensor]:
+    """Shares of the labels that D was given with real samples, and with fakes, (K,) each."""
     (r,) = case.need("round")
     y_real, y_fake = (r.rows("D", fake)[1] for fake in (False, True))
     if y_real is None or y_fake is None:
         raise Skip("D is given no labels")
     y_real, y_fake = (y.flatten(1).argmax(1) if y.ndim > 1 else y.long() for y in (y_real, y_fake))
     k = int(max(y_real.max(), y_fake.max())) + 1
-    p, q = (torch.bincount(y, minlength=k).double() / len(y) for y in (y_real, y_fake))
+    return tuple(torch.bincount(y, minlength=k).double() / len(y) for y in (y_real, y_fake))
+
+
+def label_leak(case):
+    p, q = label_shares(case)
     distance = float((p - q).abs().sum()) / 2
     if distance > 0.5:
         yield ("label_leak", 0.96, f"The labels alone tell real from fake in {(1 + distance) / 2:.0%} of the cases.")
@@ -143,7 +156,7 @@ def structure(case):
     (x_real,) = case.need("x_real")
     if not case.images:
         raise Skip("only images have neighbouring pixels")
-    r = neighbours(x_real)
+    r = neighbours(x_real[:256])  # in double precision: a thousand large images would take gigabytes
     if abs(r) < 0.1:
         yield "no_structure", 0.97, f"Neighbouring pixels of the real images have a correlation of {r:.3f}."
 
@@ -251,15 +264,18 @@ def collapse(case):
         seen = f"The fakes' spread is {spread:.0%} of the data's"
         yield "collapse", score, seen + (f"; {twins:.0%} of {len(fake)} have a twin." if case.images else ".")
     elif case.again is not None and case.labels is not None and case.labels.ndim == 1:
-        labels = case.labels[torch.arange(len(fake)) % len(case.labels)]
-        real_labels = case.labels
-        worst = min(
-            (float(fake[labels == c].std(0).mean() / x_real[real_labels == c].std(0).mean()), int(c))
-            for c in labels.unique()
-            if (labels == c).sum() > 5
-        )
-        if worst[0] < 0.1:
-            yield "collapse_in_class", score, f"In class {worst[1]} the fakes' spread is {worst[0]:.0%} of the data's."
+        worst, c, _ = worst_class(case)
+        if worst < 0.1:
+            yield "collapse_in_class", score, f"In class {c} the fakes' spread is {worst:.0%} of the data's."
+
+
+def worst_class(case) -> tuple[float, int, Tensor]:
+    """(spread of the fakes over the data's where it is least, that class, labels of all fakes)."""
+    fake, x_real, labels = case.need("fake", "x_real", "labels")
+    of_fake = labels[torch.arange(len(fake)) % len(labels)]
+    enough = [c for c in of_fake.unique() if (of_fake == c).sum() > 5]
+    ratios = [(float(fake[of_fake == c].std(0).mean() / x_real[labels == c].std(0).mean()), int(c)) for c in enough]
+    return *min(ratios, default=(math.inf, -1)), of_fake
 
 
 def memorised(case):
@@ -267,6 +283,10 @@ def memorised(case):
     if not case.images or fake.shape[1:] != x_real.shape[1:]:
         raise Skip("only images of the data's shape are compared")
     apart = nearest(x_real)
+    if apart.median() == 0:  # so few that they were drawn again and again: how far apart are different ones?
+        apart = nearest(x_real.unique(dim=0))
+        if len(apart) < 2:
+            raise Skip("the data are one image")
     share, own = (float((d < 0.2 * apart.median()).float().mean()) for d in (nearest(fake, x_real), apart))
     if share > 0.05 + 2 * own:
         yield "memorised", 0.5, f"{share:.0%} of the fakes are all but equal to one of {len(x_real)} real images."

@@ -8,7 +8,6 @@ that may have several causes, below 0.3 for a remark about a run that is not sic
 
 import contextlib
 import copy
-import html
 import inspect
 import math
 from dataclasses import dataclass, field
@@ -18,9 +17,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from . import cards
 from .checks import CHECKS
 from .sampling import seeded
-from .symptoms import Round, Skip, last_operation, watch
+from .symptoms import Round, Skip, last_operation, logits, watch
 
 SICK = 0.3  # score from which on a finding makes the run sick
 N = 256  # samples of each kind that the measures stand on
@@ -110,23 +110,30 @@ class Finding(NamedTuple):
     def entry(self) -> Entry:
         return FINDINGS[self.key]
 
+    @property
+    def sick(self) -> bool:
+        return self.score >= SICK
+
     def __str__(self) -> str:
-        e, mark = self.entry, "!" if self.score >= SICK else "-"
+        e, mark = self.entry, "!" if self.sick else "-"
         return (f"{mark} {e.title} [{self.key}]\n    seen:  {self.seen}\n    why:   {e.why}\n    first: {e.first}\n"
                 f"    read:  {e.notebook}")  # fmt: skip
 
 
 class Report(list):
-    """Findings, most likely cause first; `skipped`, what could not be looked at: {check: why}."""
+    """Findings, most likely cause first; `skipped`, what could not be looked at: {check: why}.
 
-    def __init__(self, findings=(), skipped: dict[str, str] | None = None):
+    `case` holds what was looked at; a notebook draws its pictures from it.
+    """
+
+    def __init__(self, findings=(), skipped: dict[str, str] | None = None, case: "Case | None" = None):
         super().__init__(sorted(findings, key=lambda f: -f.score))
-        self.skipped = skipped or {}
+        self.skipped, self.case = skipped or {}, case
 
     @property
     def healthy(self) -> bool:
         """No finding makes the run sick: remarks do not count."""
-        return not any(f.score >= SICK for f in self)
+        return not any(f.sick for f in self)
 
     def __str__(self) -> str:
         lines = ["healthy: nothing found that makes a run sick" if self.healthy else "sick: most likely cause first"]
@@ -137,18 +144,7 @@ class Report(list):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        e = html.escape
-        cards = [f"<p><b>{e(str(self).splitlines()[0])}</b></p>"]
-        for f in self:
-            colour = "#d55e00" if f.score >= SICK else "#999999"
-            cards.append(
-                f'<div style="border-left:4px solid {colour};padding:2px 10px;margin:8px 0"><b>{e(f.entry.title)}</b>'
-                f"<br>{e(f.seen)} {e(f.entry.why)}<br>Try first: {e(f.entry.first)} "
-                f"<i>Notebook {e(f.entry.notebook)}.</i></div>"
-            )
-        if self.skipped:
-            cards.append("<p>Not looked at: " + "; ".join(f"{e(k)} ({e(v)})" for k, v in self.skipped.items()) + "</p>")
-        return "".join(cards)
+        return cards.page(self)
 
 
 # -------------------------------------------------------------------------------------------------- what is examined
@@ -202,7 +198,9 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
     """
     given = {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
     if isinstance(run, str | Path):
-        run = _from_folder(run)
+        from . import recipes
+
+        run = recipes.load_trainer(run)
     if run is not None:
         given = {**given, **run.players}
         step, history = run.step_function, history or run.history
@@ -217,25 +215,13 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
     for check in CHECKS:
         try:
             with seeded(0):
-                findings += [Finding(*found) for found in check(case)]
+                for found in check(case):
+                    findings.append(Finding(*found))
         except Skip as e:
             skipped[check.__name__] = str(e)
         except Exception as e:  # somebody's network or records: one check fails, the others go on
             skipped[check.__name__] = f"{type(e).__name__}: {e}"
-    return Report(findings, skipped)
-
-
-def _from_folder(folder: str | Path):
-    from . import checkpoints, recipes
-
-    settings = checkpoints.read(folder)[1]["settings"]
-    if settings.get("model") not in recipes.RECIPES:
-        raise ValueError(f"the checkpoint in {folder} is not of a run of `train`: it names no model we know.")
-    keys = ("model", "data", "image_size", "channels", "width", "seed")
-    _, images = recipes.settle(**{k: settings[k] for k in keys})
-    trainer = recipes.trainer(settings, images)
-    trainer.load(folder)
-    return trainer
+    return Report(findings, skipped, case)
 
 
 def _prepare(given: dict, step, x_real, labels, z, z_dim, history: dict) -> Case:
@@ -295,7 +281,7 @@ def _judge(case: Case) -> tuple:
     D.train()
     labels = case.labels if _takes_labels(D) else None
     n = min(len(fake), len(x_real))
-    d_real, d_fake = (_call(D, x[:n].float(), None if labels is None else labels[:n]) for x in (x_real, fake))
+    d_real, d_fake = (logits(_call(D, x[:n].float(), None if labels is None else labels[:n])) for x in (x_real, fake))
     case.D_ends = last_operation(d_real)
     return d_real.detach(), d_fake.detach()
 

@@ -237,9 +237,12 @@ class DCDiscriminator(nn.Module):
             x = torch.cat([x, embed(self.plane, labels).view(-1, 1, *x.shape[2:])], 1)
         return self.net(x)  # (N, features)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None, classes=False) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits (N,); with `classes` what `both` gives."""
         f = self.features(x, labels)
         d = self.head(f).squeeze(-1)
+        if classes:
+            return d, self.class_head(f)
         if self.condition != "projection":
             return d
         check_labels(labels, self.n_classes)
@@ -251,8 +254,7 @@ class DCDiscriminator(nn.Module):
 
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(logits (N,), class logits (N, n_classes)) of an AC-GAN discriminator, in one pass."""
-        f = self.features(x)
-        return self.head(f).squeeze(-1), self.class_head(f)
+        return self(x, classes=True)  # a call like any other, so that hooks see it
 
 
 class Classifier(nn.Module):

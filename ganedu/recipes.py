@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from . import checkpoints
 from .data import Images, load
@@ -26,6 +26,8 @@ RECIPES = {
     "dcgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.0, 0.99], "ema": 0.99},
     "cgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.0, 0.99], "ema": 0.99, "r1": 0.1},
 }
+
+GIVEN = ("model", "data", "image_size", "channels", "width", "seed")  # what `settle` makes all settings from
 
 
 def settle(model: str, data: str, image_size=None, channels=None, width=None, seed: int = 0) -> tuple[dict, Images]:
@@ -69,15 +71,42 @@ def trainer(settings: dict, images: Images) -> Trainer:
     return result
 
 
+def read(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
+    """(tensors, settings) of the run of `train` in `folder`.
+
+    Raises FileNotFoundError when there is no checkpoint, ValueError when it is damaged, a pickle, or of another game.
+    """
+    tensors, header, _ = checkpoints.read(folder)
+    settings = header["settings"]
+    if not isinstance(settings, dict) or settings.get("model") not in RECIPES:
+        what = "it names no model we know"
+    elif lacking := [k for k in (*GIVEN, "z_dim", "class_names") if k not in settings]:
+        what = f"its settings lack {', '.join(lacking)}"
+    else:
+        return tensors, settings
+    raise ValueError(
+        f"the checkpoint in {folder} is not of a run of `train`: {what}. Load it into the Trainer that wrote it, by "
+        "Trainer.load, and work with that."
+    )
+
+
+def load_trainer(folder: str | Path) -> Trainer:
+    """The Trainer of the run of `train` in `folder`, where its checkpoint left it.
+
+    Raises what `read`, `settle` and `Trainer.load` raise: its data must still be there, and fit.
+    """
+    settings = read(folder)[1]
+    result = trainer(*settle(**{k: settings[k] for k in GIVEN}))
+    result.load(folder)
+    return result
+
+
 def load_generator(folder: str | Path) -> tuple[nn.Module, dict]:
     """(averaged generator in eval mode, settings) of the run in `folder`; what `Trainer.averaged` gives at its end.
 
     Raises FileNotFoundError when there is no checkpoint, ValueError when it is damaged, a pickle, or another model's.
     """
-    tensors, header, _ = checkpoints.read(folder)
-    settings = header["settings"]
-    if settings.get("model") not in RECIPES:
-        raise ValueError(f"the checkpoint in {folder} is not of a run of `train`: it names no model we know.")
+    tensors, settings = read(folder)
     G = _players(settings)[0]
     average = {k.removeprefix("ema.module."): v for k, v in tensors.items() if k.startswith("ema.module.")}
     checkpoints.check_fits({f"G.{k}": v for k, v in average.items()}, {"G": G.state_dict()}, folder)

@@ -160,7 +160,8 @@ def _once(step, players: dict, batch: tuple, seed: int, *, bend: bool = False, l
             return output
 
         def saw_D(module, inputs, output):
-            x = inputs[0]
+            x, given = inputs[0], output
+            output = logits(output)
             level = levels[len(r.calls)] if len(r.calls) < len(levels) else None
             if level is not None and len(level) == len(output):
                 output = output * 1e-3 + level.view(-1, *(1,) * (output.ndim - 1)).to(output)
@@ -171,7 +172,7 @@ def _once(step, players: dict, batch: tuple, seed: int, *, bend: bool = False, l
             r.calls.append(call)
             if output.requires_grad and not call.penalty:
                 output.register_hook(lambda g: got(call, g))
-            return output
+            return output if torch.is_tensor(given) else (output, *given[1:])
 
         def got(call, g):
             g = g.detach().flatten(1).sum(1) if g.ndim > 1 else g.detach()
@@ -266,6 +267,11 @@ def last_operation(output: Tensor) -> str:
             return name
         node = next((n for n, _ in node.next_functions if n is not None), None)
     return ""
+
+
+def logits(output) -> Tensor:
+    """D's output, or the first of several: an auxiliary classifier also names a class."""
+    return output if torch.is_tensor(output) else output[0]
 
 
 def separation(d_real: Tensor, d_fake: Tensor) -> float:

@@ -12,7 +12,7 @@ from small_runs import state, train, trainer
 from torch import nn
 
 from ganedu import __main__ as cli
-from ganedu import checks, doctor, losses, models, patients, recipes, symptoms
+from ganedu import checkpoints, doctor, losses, models, patients, recipes
 from ganedu.doctor import FINDINGS, Finding, Report, examine
 from ganedu.training import Trainer, acgan_step
 
@@ -190,15 +190,44 @@ def test_a_trainer_of_each_game_has_sound_wiring(kind):
     assert {f.key for f in report if f.score >= doctor.SICK} == allowed, report
 
 
-def test_an_auxiliary_classifier_is_no_fault():
-    """Its D is called by another method, so its signs cannot be seen; that is said, and nothing wrong."""
+@pytest.mark.parametrize(
+    ("g_loss", "finding"), [(losses.non_saturating_g, "nothing"), (lambda e, _: -losses.minimax_g(e), "cooperation")]
+)
+def test_an_auxiliary_classifier_is_no_fault_and_hides_none(g_loss, finding):
     images = patients._images("digits", 16)
+    torch.manual_seed(0)
     G, D = models.build("cgan", image_size=16, z_dim=8, width=2, n_classes=10, condition="acgan")
     players = {"G": G, "D": D, "opt_G": torch.optim.Adam(G.parameters()), "opt_D": torch.optim.Adam(D.parameters())}
-    run = Trainer(partial(acgan_step, z_dim=8), players, images.sample_labelled, precision="no")
+    loss = losses.non_saturating._replace(g_loss=g_loss)
+    run = Trainer(partial(acgan_step, z_dim=8, loss=loss), players, images.sample_labelled, precision="no")
     report = examine(train(run, 4))
-    assert report.healthy, report
-    assert "signs" in report.skipped
+    assert "signs" not in report.skipped
+    assert first([f for f in report if f.score >= doctor.SICK]) == finding, report
+
+
+def test_of_several_outputs_the_first_is_the_logit():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.D = models.MLPDiscriminator(width=16)
+
+        def forward(self, x):
+            return self.D(x), x.sum(1)
+
+    G, D = models.MLPGenerator(2, width=16), Two()
+    players = {"G": G, "D": D, "opt_G": torch.optim.Adam(G.parameters()), "opt_D": torch.optim.Adam(D.parameters())}
+
+    def step(x_real, *, G, D, opt_G, opt_D, sign):
+        def first_output(x):
+            return D(x)[0]
+
+        parts = patients.Parts(g_goal=lambda _, x: sign * losses.non_saturating_g(first_output(x)))
+        return patients.step(x_real, G=G, D=first_output, opt_G=opt_G, opt_D=opt_D, z_dim=2, parts=parts)
+
+    for sign, finding in ((1, "nothing"), (-1, "cooperation")):
+        report = examine(**players, step=partial(step, sign=sign), x_real=torch.randn(300, 2), z_dim=2)
+        assert first(report) == finding, report
+        assert report.case.d_real.shape == (256,)
 
 
 # ----------------------------------------------------------------------------------------------------- partial material
@@ -258,91 +287,6 @@ def test_a_history_that_is_odd_does_no_harm():
     assert "record 2" in report[0].seen
 
 
-# ---------------------------------------------------------------------------------------------- one check at a time
-
-
-def case(**parts) -> doctor.Case:
-    return doctor.Case(**{"G": None, "D": None, **parts})
-
-
-def test_collapse_and_twins():
-    torch.manual_seed(0)
-    x = patients.healthy("digits", 0, 4).batch()[0]
-    assert not list(checks.collapse(case(fake=x.roll(3, -1), x_real=x)))
-    few = x[:8].repeat(32, 1, 1, 1)
-    assert [f[0] for f in checks.collapse(case(fake=few, x_real=x))] == ["collapse"]
-    (found,) = checks.collapse(case(fake=few, x_real=x, history={"loss_D": [1.0] * 10}))
-    assert found[1] < doctor.SICK  # too early to say
-    labels = torch.arange(256) % 2
-    half = torch.where(labels[:, None, None, None] == 0, x[0] + 0.025 * torch.randn(256, 1, 16, 16), x.roll(3, -1))
-    same = case(fake=half, x_real=x, again=half, labels=labels)
-    assert [f[0] for f in checks.collapse(same)] == ["collapse_in_class"]
-
-
-def test_memorised_images():
-    x = patients.healthy("digits", 0, 4).batch(600)[0]
-    assert [f[0] for f in checks.memorised(case(fake=x[:256] + 0.01, x_real=x))] == ["memorised"]
-    assert not list(checks.memorised(case(fake=x[:256], x_real=x[256:])))
-
-
-def test_structure_of_images_and_noise():
-    x = patients.healthy("fashion", 0, 4).batch()[0]
-    assert symptoms.neighbours(x) > 0.5
-    assert abs(symptoms.neighbours(torch.rand_like(x))) < 0.02
-    with pytest.raises(symptoms.Skip):
-        list(checks.structure(case(x_real=torch.randn(9, 2))))
-
-
-def test_two_players_who_both_have_what_they_want():
-    found = [f[0] for f in checks.records(case(history={"loss_D": [0.01] * 60, "loss_G": [-7.0] * 60}))]
-    assert found == ["cooperation"]
-    assert not list(checks.records(case(history={"loss_D": [0.01] * 60, "loss_G": [7.0] * 60})))
-    with pytest.raises(symptoms.Skip, match="no records"):
-        list(checks.records(case()))
-
-
-def test_stale_statistics_and_eval_mode():
-    run = patients.healthy("digits", 0, 4).train(3)
-    run.history = {"loss_D": [1.0] * 500}
-    for m in run.G.modules():
-        if isinstance(m, nn.BatchNorm2d):
-            m.running_var.fill_(100.0)
-    assert "stale_statistics" in [f.key for f in examine(**run.material())]
-    step = run.step
-
-    def asleep(*batch, **players):
-        players["G"].eval()
-        return step(*batch, **players)
-
-    assert "eval_mode" in [f.key for f in examine(**{**run.material(), "step": asleep})]
-
-
-def test_oscillation_is_a_remark():
-    swing = torch.sin(torch.arange(600) / 10).tolist()
-    (found,) = checks.oscillation(case(history={"loss_D": swing}))
-    assert found[0] == "oscillation" and found[1] < doctor.SICK and "60 steps" in found[2]
-    assert not list(checks.oscillation(case(history={"loss_D": torch.randn(600).tolist()})))
-
-
-def test_vanishing_needs_a_flat_loss_and_a_sure_discriminator():
-    run = patients.healthy("ring", 0, 8, parts=patients.Parts(g_goal=lambda D, x: losses.minimax_g(D(x))))
-    with torch.no_grad():
-        run.D.net[-1].weight.mul_(0)
-    run.D.net[-1].bias.data.fill_(-9.0)
-    keys = [f.key for f in examine(**run.material())]
-    assert "vanishing" not in keys  # flat, but D is not sure
-
-
-@pytest.mark.parametrize(
-    ("network", "name"),
-    [(nn.Tanh(), "Tanh"), (nn.Sequential(nn.Sigmoid(), nn.Flatten(0)), "Sigmoid"), (nn.LeakyReLU(), "LeakyRelu")],
-)
-def test_the_last_operation_is_read_from_the_graph(network, name):
-    x = torch.randn(4, 1, requires_grad=True)
-    assert symptoms.last_operation(network(x)) == name
-    assert symptoms.last_operation(x.detach()) == ""
-
-
 # ------------------------------------------------------------------------------------------------------- the report
 
 
@@ -370,7 +314,37 @@ def test_the_command_line_says_the_same(tmp_path, capsys):
     run.save(tmp_path, recipes.settle("dcgan", "digits", image_size=16, width=2)[0])
     assert cli.main(["doctor", str(tmp_path)]) == 1
     assert "collapse" in capsys.readouterr().out
-    assert cli.main(["doctor", str(tmp_path / "nowhere")]) == 2
+
+
+def test_a_folder_that_cannot_be_examined_says_so(tmp_path, capsys):
+    def refused(folder, *words):
+        with pytest.raises((ValueError, FileNotFoundError)) as e:
+            examine(folder)
+        assert all(w in str(e.value) for w in (str(folder), *words)), e.value
+        assert cli.main(["doctor", str(folder)]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err == f"ganedu: {e.value}\n"
+
+    refused(tmp_path / "nowhere", "no checkpoint in", "Train first")
+    (tmp_path / "file").write_text("no folder")
+    refused(tmp_path / "file", "no checkpoint in")
+
+    settings, images = recipes.settle("dcgan", "digits", image_size=16, width=2)
+    recipes.trainer(settings, images).save(tmp_path / "whole", settings)
+    whole = (tmp_path / "whole" / checkpoints.CHECKPOINT).read_bytes()
+    for name, data in (("cut", whole[: len(whole) // 2]), ("empty", b""), ("text", b"x" * 99), ("pickle", b"PK\3\4")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / checkpoints.CHECKPOINT).write_bytes(data)
+        refused(tmp_path / name, "pickle" if name == "pickle" else "truncated, damaged")
+
+    trainer("points").save(tmp_path / "points", {"game": "points"})
+    refused(tmp_path / "points", "not of a run of `train`", "Trainer.load")
+    trainer("images").save(tmp_path / "claims", settings)  # another network under the settings of a recipe
+    refused(tmp_path / "claims", "of another")
+    recipes.trainer(settings, images).save(tmp_path / "moved", {**settings, "data": str(tmp_path / "gone")})
+    with pytest.raises((ValueError, FileNotFoundError), match="gone"):
+        examine(tmp_path / "moved")
+    assert cli.main(["doctor", str(tmp_path / "moved")]) == 2
 
 
 @pytest.mark.parametrize(("where", "size"), [("digits", 28), ("shapes", 64)])

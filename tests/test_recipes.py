@@ -1,6 +1,7 @@
 """Settings in, runs out: what a recipe fills in, what it refuses, and that a folder is enough to sample from."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -79,9 +80,27 @@ def test_what_does_not_fit_is_refused(given, hint):
         recipes.settle(**{"model": "dcgan", "data": "digits", **given})
 
 
-def test_a_checkpoint_that_names_no_model_is_refused(tmp_path):
-    checkpoints.write(
-        tmp_path, {"rng": torch.get_rng_state()}, {"step": 0, "seconds": 0.0, "optimisers": {}, "settings": {}}, {}
-    )
-    with pytest.raises(ValueError, match="names no model"):
-        recipes.load_generator(tmp_path)
+@pytest.mark.parametrize("read", [recipes.read, recipes.load_generator, recipes.load_trainer])
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [({}, "names no model"), ("dcgan", "names no model"), ({"model": "ring"}, "names no model"),
+     ({"model": "dcgan", "data": "digits", "width": 2}, "lack image_size, channels, seed, z_dim, class_names")],
+)  # fmt: skip
+def test_a_checkpoint_of_another_game_is_refused(tmp_path, read, settings, why):
+    header = {"step": 0, "seconds": 0.0, "optimisers": {}, "settings": settings}
+    checkpoints.write(tmp_path, {"rng": torch.get_rng_state()}, header, {})
+    with pytest.raises(ValueError, match=f"{re.escape(str(tmp_path))} is not of a run of `train`.*{why}.*Trainer.load"):
+        read(tmp_path)
+
+
+def test_a_trainer_is_read_back_from_its_folder(tmp_path):
+    settings, images = recipes.settle("cgan", "digits", image_size=16, width=2, seed=3)
+    trainer = recipes.trainer(settings, images)
+    for _ in trainer.run(steps=3):
+        pass
+    trainer.save(tmp_path, settings)
+    again = recipes.load_trainer(tmp_path)
+    assert again.step == 3 and again.history == trainer.history
+    for name, module in trainer.modules.items():
+        for a, b in zip(module.state_dict().values(), again.modules[name].state_dict().values(), strict=True):
+            assert torch.equal(a, b)
