@@ -93,9 +93,9 @@ FINDINGS = {key: Entry(*text) for key, text in {
         "Take them anew (sampling.refresh_batchnorm) before sampling.", "03_dcgan"),
     "oscillation": ("The losses swing", "The players chase each other; the level of a loss says little.",
         "Average G's weights; add R1; lower the learning rate.", "05_training_dynamics"),
-    "wasted_gradient": ("D's step also computes a gradient of G", "Thrown away, so harmless; it costs time, and harms "
-        "as soon as zero_grad() is not called before G's backward.", "x_fake = G(z).detach() in D's step.",
-        "00_before_you_start"),
+    "wasted_gradient": ("D's step also computes a gradient of G", "Thrown away, so harmless; it costs time, and joins "
+        "G's goal as soon as zero_grad() is not called before G's backward.", "x_fake = G(z).detach() in D's step.",
+        "07_gan_clinic"),
 }.items()}  # fmt: skip
 
 
