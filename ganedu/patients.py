@@ -278,8 +278,8 @@ PATIENTS = {p.key: p for p in (
     Patient("C4", "one optimiser for both", "G's step also moves D, along G's wish.", "moved_by_other", EVERYWHERE,
             {"optimisers": one_adam}),
     Patient("D3", "no detach", "D's step also computes a gradient of G, which G's zero_grad throws away before its own "
-            "backward: no harm, but work. Without that zero_grad G would play another game.", "wasted_gradient", EVERYWHERE,
-            {"detach": False}),
+            "backward: no harm, but work. Without that zero_grad G would play another game.", "wasted_gradient",
+            EVERYWHERE, {"detach": False}),
     Patient("A1", "the label never enters G", "G makes the same image whatever the label: it is not conditional.",
             "condition_ignored", IMAGES, {"players": lambda G, D: (Blind(G), D)}, True),
     Patient("A7", "G's step trains D", "G's optimiser holds D's weights: D learns to call fakes real, and G never "
