@@ -159,7 +159,7 @@ def _mmd2(a: Tensor, b: Tensor) -> tuple[float, float]:
     # x.y / F + 1 is the plain product of rows (x / sqrt F, 1)
     a, b = (torch.cat([x.double() / x.shape[1] ** 0.5, x.new_ones(len(x), 1).double()], 1) for x in (a, b))
     n, m = len(a), len(b)
-    (aa, ba), (ab, bb) = _kernel_sums(a, (a, b)), _kernel_sums(b, (a, b))
+    (aa, ab), (ba, bb) = _kernel_sums(a, b)
     aa, bb = aa - a.square().sum(1) ** 3, bb - b.square().sum(1) ** 3  # without the pairs of a row with itself
     A, B, C = aa.sum(), bb.sum(), ab.sum()
     value = A / (n * (n - 1)) + B / (m * (m - 1)) - 2 * C / (n * m)
@@ -169,16 +169,25 @@ def _mmd2(a: Tensor, b: Tensor) -> tuple[float, float]:
     return float(value), float(sum((len(t) - 1) * t.var(correction=0) for t in (without_a, without_b)).sqrt())
 
 
-def _kernel_sums(x: Tensor, points: tuple[Tensor, ...], chunk: int = 500) -> list[Tensor]:
-    """sum_j (p . x_j)^3 at each row p of each of `points`.
+def _kernel_sums(a: Tensor, b: Tensor, chunk: int = 100) -> list[Tensor]:
+    """At each row p of a, and of b: the sums of (p . x)^3 over the rows x of a and of b, (2, n) and (2, m).
 
-    Where rows outnumber the squared features, through the third moments sum_j x_j x_j x_j: N F^3 steps, not N^2 F.
+    Where rows outnumber the pairs of features, by third moments, sum_x x x x: (n + m) F^3 steps, not (n + m)^2 F.
     """
-    n, f = x.shape
-    if f * f >= n:
-        return [torch.cat([(c @ x.T).pow_(3).sum(1) for c in p.split(chunk)]) for p in points]
-    third = x.new_zeros(f, f * f)
-    for c in x.split(chunk):
-        third.addmm_(c.T, (c[:, :, None] * c[:, None, :]).flatten(1))
-    return [torch.cat([torch.einsum("nij,ni,nj->n", (c @ third).view(-1, f, f), c, c) for c in p.split(chunk)])
-            for p in points]  # fmt: skip
+    f = a.shape[1]
+    if f * (f + 1) // 2 >= min(len(a), len(b)):
+        return [torch.cat([torch.stack([(c @ x.T).pow_(3).sum(1) for x in (a, b)]) for c in p.split(chunk)], 1)
+                for p in (a, b)]  # fmt: skip
+    i, j = torch.triu_indices(f, f, device=a.device)
+
+    def pairs(c: Tensor) -> Tensor:
+        columns = c.T.contiguous()
+        return columns[i] * columns[j]
+
+    moments = a.new_zeros(2, len(i), f)
+    for moment, x in zip(moments, (a, b), strict=True):
+        for c in x.split(chunk):
+            moment.addmm_(pairs(c), c)
+    moments[:, i < j] *= 2  # a pair stands for both of its orders
+    moments = moments.mT.reshape(2 * f, -1)
+    return [torch.cat([((moments @ pairs(c)).view(2, f, -1) * c.T).sum(1) for c in p.split(chunk)], 1) for p in (a, b)]

@@ -50,7 +50,8 @@ def bootstrap(
 ) -> Estimate:
     """Percentile interval of statistic(*samples): each sample (N, ...) drawn again from itself, `repeats` times.
 
-    Samples are drawn each on its own: what belongs together, such as a score and its label, goes into one tensor.
+    Samples are drawn each on its own: what belongs together, such as a score and its label, goes into one tensor. For
+    one number a row and a vectorised statistic, `scipy.stats.bootstrap` is faster; it knows no rows of features.
     Right for means, shares and medians. Wrong where repeated rows matter: a resample of N rows holds 0.63 N different
     ones, so every Fréchet distance is too large (by about its own bias, E of the resampled is F + 2 c / N where F + c /
     N is measured), and the copies are each other's nearest neighbours. There use `jackknife`, or the error that

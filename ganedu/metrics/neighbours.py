@@ -1,6 +1,8 @@
 """Who lies beside whom in the features? Precision and recall, density and coverage; nearest neighbours.
 
-They grow or fall with the number of samples and with k: compare figures of equal numbers.
+They grow or fall with the number of samples and with k: compare figures of equal numbers. As fast as scikit-learn's
+neighbours (benchmarks/metrics.py), which are not used here: these work on any device, keep equal rows together, need no
+second of import, and leave what the intervals are made of.
 """
 
 from collections.abc import Iterator
@@ -28,11 +30,10 @@ def precision(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 200) -> float
     """Share of fakes that lie in a ball around some real sample, reaching to that sample's k-th nearest other real one.
 
     0 to 1; low where fakes are no real thing. One outlier among the real ones has a large ball: see `density`.
-    Raises ValueError for k + 1 samples or fewer, constant real features, or values that are not finite.
+    Raises ValueError for fewer than k + 1 samples, constant real features, or values that are not finite.
     Source: Kynkäänniemi et al. 2019, eq. 2.
     """
-    _check(real, fake, k)
-    return _share(_in_balls(fake, real, k, chunk)[0][0])
+    return _share(_in_real_balls(real, fake, k, chunk)[0])
 
 
 def recall(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 200) -> float:
@@ -41,7 +42,7 @@ def recall(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 200) -> float:
     0 to 1; low when fakes miss parts of the data. Grows with the number of fakes.
     """
     _check(real, fake, k)
-    return _share(_in_balls(real, fake, k, chunk)[0][0])
+    return _share(_meetings(real, fake, [_radii(fake, k, chunk)[None]], chunk)[0][0])
 
 
 def density(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 200) -> float:
@@ -50,8 +51,7 @@ def density(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 200) -> float:
     0 or more, above 1 where fakes crowd at the middle of the data. An outlier's ball counts once, and no more.
     Source: Naeem et al. 2020, eq. 3.
     """
-    _check(real, fake, k)
-    return float(_in_balls(fake, real, k, chunk)[0][0].mean() / k)
+    return float(_in_real_balls(real, fake, k, chunk)[0][:, 0].mean() / k)
 
 
 def coverage(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 200) -> float:
@@ -60,8 +60,7 @@ def coverage(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 200) -> float:
     0 to 1; for equal distributions and numbers about 1 - 2^-k, 0.969 at k = 5. A fake far off cannot raise it, as it
     can raise `recall`. Source: Naeem et al. 2020, eq. 4.
     """
-    _check(real, fake, k)
-    return _share(_in_balls(fake, real, k, chunk)[1][0])
+    return _share(_in_real_balls(real, fake, k, chunk)[1])
 
 
 def neighbourhoods(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 200) -> Neighbourhoods:
@@ -69,20 +68,19 @@ def neighbourhoods(real: Tensor, fake: Tensor, k: int = 5, chunk: int = 200) -> 
 
     p (1 - p) / n + sum_i (u_i - mean u)^2, u_i: share of the points that lie in ball i alone, and so would be lost with
     it; Wilson's interval with the number that has this variance. For `density`, the variance of the mean over fakes
-    plus that over balls. Mostly a little wide; Wilson's with n alone is up to 2.5 times too narrow.
+    plus that over balls. Mostly a little wide, up to 2 times; Wilson's with n alone is up to 2.5 times too narrow.
     """
     _check(real, fake, k)
-    of_fakes, of_real_balls = _in_balls(fake, real, k, chunk)
-    of_reals, _ = _in_balls(real, fake, k, chunk)
-    in_balls, around = of_fakes[0], of_real_balls[0]
-    value = float(in_balls.mean() / k)
-    variance = in_balls.var() / len(fake) + around.var() * len(real) / len(fake) ** 2
+    radii = [_radii(real, k, chunk)[None], _radii(fake, k, chunk)[:, None]]
+    (fakes, real_balls), (_, reals) = _meetings(fake, real, radii, chunk)
+    value = float(fakes[:, 0].mean() / k)
+    variance = fakes[:, 0].var() / len(fake) + real_balls[:, 0].var() * len(real) / len(fake) ** 2
     half = 1.96 * float(variance.sqrt()) / k
     return Neighbourhoods(
-        _with_interval(*of_fakes, len(real)),
-        _with_interval(*of_reals, len(fake)),
+        _with_interval(fakes, len(real)),
+        _with_interval(reals, len(fake)),
         Estimate(value, max(0.0, value - half), value + half),
-        _with_interval(*of_real_balls, len(fake)),
+        _with_interval(real_balls, len(fake)),
     )
 
 
@@ -125,30 +123,44 @@ def _squares(a: Tensor, b: Tensor, chunk: int, slack: float = 0.0) -> Iterator[t
         yield i, torch.mm(rows, right, out=buffer[: len(rows)])
 
 
-def _in_balls(points: Tensor, centres: Tensor, k: int, chunk: int) -> tuple[tuple, tuple]:
-    """Of points: (in how many balls each lies, the ball's index where it is one). Of balls: the same, exchanged."""
+def _radii(x: Tensor, k: int, chunk: int) -> Tensor:
+    """Squared distance of each row to its k-th nearest other row, (N,)."""
     # of the k + 1 nearest, one is the row itself
-    radii = torch.cat([s.topk(k + 1, largest=False, dim=1).values[:, -1] for _, s in _squares(centres, centres, chunk)])
-    of_points, of_balls = [], torch.zeros(len(centres), 2, dtype=torch.float64, device=points.device)
-    counter = torch.stack([torch.ones(len(centres)), torch.arange(len(centres))], 1).to(points.device)
+    return torch.cat([s.topk(k + 1, largest=False, dim=1).values[:, -1] for _, s in _squares(x, x, chunk)])
+
+
+def _meetings(a: Tensor, b: Tensor, limits: list[Tensor], chunk: int) -> list[tuple[Tensor, Tensor]]:
+    """For each of `limits`, squared radii that broadcast to (N, M): who meets whom, that is lies within the radius.
+
+    Of each row of a (N, 2): how many rows of b it meets, and the sum of their indices, which where it meets one is that
+    one; of each row of b (M, 2) the same.
+    """
+    n, m, kind = len(a), len(b), {"device": a.device, "dtype": torch.float32}  # exact up to 2^24
+    found = [(torch.zeros(n, 2, **kind), torch.zeros(2, m, **kind)) for _ in limits]
+    ones, index = torch.ones(max(n, m), **kind), torch.arange(max(n, m), **kind)
+    buffer = torch.empty(min(chunk, n), m, **kind)
     # equal rows must meet, and a sample on a ball's edge belongs to it, whatever the rounding
-    for first, squares in _squares(points, centres, chunk, slack=1e-14):
-        inside = (squares <= radii).float()
-        of_points.append(inside @ counter)
-        rows = torch.arange(first, first + len(inside), device=points.device)
-        of_balls += inside.T @ torch.stack([torch.ones_like(rows), rows], 1).float()
-    of_points = torch.cat(of_points).double()
-    return (of_points[:, 0], of_points[:, 1]), (of_balls[:, 0], of_balls[:, 1])
+    for first, squares in _squares(a, b, chunk, slack=1e-14):
+        rows = slice(first, first + len(squares))
+        for limit, (of_a, of_b) in zip(limits, found, strict=True):
+            meet = torch.le(squares, limit.expand(n, m)[rows], out=buffer[: len(squares)])
+            of_a[rows, 0], of_a[rows, 1] = meet @ ones[:m], meet @ index[:m]
+            of_b += torch.stack([ones[rows], index[rows]]) @ meet
+    return [(of_a.double(), of_b.T.double()) for of_a, of_b in found]
 
 
-def _share(counts: Tensor) -> float:
-    return float((counts > 0).double().mean())
+def _in_real_balls(real: Tensor, fake: Tensor, k: int, chunk: int) -> tuple[Tensor, Tensor]:
+    _check(real, fake, k)
+    return _meetings(fake, real, [_radii(real, k, chunk)[None]], chunk)[0]
 
 
-def _with_interval(counts: Tensor, sums: Tensor, n_others: int) -> Estimate:
-    """Share of judged points with a count above 0; where it is 1, the sum of indices is the index of that one other."""
-    n, p = len(counts), _share(counts)
-    alone = torch.bincount(sums[counts == 1].long(), minlength=n_others).double() / n
+def _share(met: Tensor) -> float:
+    return float((met[:, 0] > 0).double().mean())
+
+
+def _with_interval(met: Tensor, n_others: int) -> Estimate:
+    n, p = len(met), _share(met)
+    alone = torch.bincount(met[met[:, 0] == 1, 1].long(), minlength=n_others).double() / n
     variance = p * (1 - p) / n + float((alone - alone.mean()).square().sum())
     trials = max(1.0, p * (1 - p) / variance) if 0 < p < 1 else n
     return Estimate(p, *wilson(p * trials, trials))
