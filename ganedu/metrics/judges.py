@@ -1,0 +1,110 @@
+"""The judge: a small classifier whose features the distances live in, and what it says of images."""
+
+import torch
+from torch import Tensor, nn
+
+
+def train_judge(images, steps: int = 600, batch_size: int = 128, lr: float = 2e-3, seed: int = 0) -> nn.Module:
+    """A small classifier trained on `images` (a `data.Images`, its training part), in eval mode; Adam, rate to zero.
+
+    Its `features` (N, 64) are what distances are measured in; distances in two judges' features do not compare.
+    """
+    from ..models import Classifier
+    from ..sampling import seeded
+
+    with seeded(seed):
+        judge = Classifier(images.image_size, images.channels, images.n_classes).to(images.x.device)
+        optimiser = torch.optim.Adam(judge.parameters(), lr)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
+        for _ in range(steps):
+            x, labels = images.sample_labelled(batch_size)
+            loss = nn.functional.cross_entropy(judge(x), labels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return judge.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def features(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
+    """The judge's features (N, F) of images x (N, C, H, H), float in [-1, 1] or uint8, in batches.
+
+    Raises ValueError for images of another shape than the judge's, outside [-1, 1], not finite, or all of one grey.
+    """
+    _check_images(judge, x)
+    return torch.cat([judge.features(_as_float(c)) for c in x.split(batch_size)])
+
+
+@torch.no_grad()
+def _logits(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
+    _check_images(judge, x)
+    return torch.cat([judge(_as_float(c)) for c in x.split(batch_size)])
+
+
+def predict(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
+    """The class (N,) that the judge names for each image, float in [-1, 1] or uint8; raises as `features`."""
+    return _logits(judge, x, batch_size).argmax(1)
+
+
+def probabilities(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
+    """The judge's probability of each class (N, C), float64, for `inception_score`; raises as `features`."""
+    return _logits(judge, x, batch_size).double().softmax(1)
+
+
+def label_accuracy(judge: nn.Module, x: Tensor, labels: Tensor) -> float:
+    """Share of images that the judge takes for their label; 1.00 goes along with collapse inside the classes."""
+    if len(x) != len(labels):
+        raise ValueError(f"{len(x)} images but {len(labels)} labels: give one label an image.")
+    return float((predict(judge, x) == labels).float().mean())
+
+
+def as_torchmetrics(judge: nn.Module, output: str = "features") -> nn.Module:
+    """The judge (a `models.Classifier`) as torchmetrics wants a feature network: images in, features or logits out.
+
+    `FrechetInceptionDistance(feature=as_torchmetrics(judge))`, the same for `KernelInceptionDistance`, and
+    `InceptionScore(feature=as_torchmetrics(judge, "logits"), splits=1)`; then update() takes uint8 images of the
+    judge's own size. Raises ValueError for another output.
+    """
+    if output not in ("features", "logits"):
+        raise ValueError(f"a judge has no output {output!r}: choose 'features' or 'logits'.")
+    return _FeatureNetwork(judge, output)
+
+
+class _FeatureNetwork(nn.Module):
+    def __init__(self, judge: nn.Module, output: str):
+        super().__init__()
+        self.judge, self.call = judge, features if output == "features" else _logits
+        self.num_features = judge.head.in_features if output == "features" else judge.head.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call(self.judge, x)
+
+
+def _as_float(x: Tensor) -> Tensor:
+    return x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x
+
+
+def _check_images(judge: nn.Module, x: Tensor) -> None:
+    size = getattr(judge, "image_size", None)
+    if size is None:
+        return  # a judge of points, or somebody's own, says itself what it takes
+    shape = (judge.channels, size, size)
+    if x.ndim != 4 or tuple(x.shape[1:]) != shape or not len(x):
+        raise ValueError(
+            f"this judge takes images (N, {', '.join(map(str, shape))}), one or more: got {tuple(x.shape)}. Resize "
+            "them (`data.resize`, `data.to_channels`), or train a judge on images of that shape."
+        )
+    if x.dtype != torch.uint8 and not x.is_floating_point():
+        raise ValueError(f"images must be float in [-1, 1] or uint8 in 0 to 255: got {x.dtype}; convert them first.")
+    low, high = float(x.min()), float(x.max())
+    if not -1.0001 <= low <= high <= 1.0001 and x.dtype != torch.uint8:  # also where low or high is NaN
+        raise ValueError(
+            f"images must be float in [-1, 1] or uint8 in 0 to 255: got {x.dtype} from {low:.3g} to {high:.3g}. "
+            "`data.to_float` scales uint8 images; NaN says that the generator has diverged."
+        )
+    if low == high:
+        raise ValueError(
+            f"all {len(x):,} images are constant: every pixel is {low:.3g}. There is nothing to judge: look at them, "
+            "and at what made them."
+        )
