@@ -79,7 +79,7 @@ def jackknife(
     error^2 = (g - 1) / g sum (t_i - t)^2 with g blocks; corrected = value - (g - 1) (t - value), which removes a bias
     of c / N: for `frechet_distance` it estimates what N = infinity would give. Interval: value +- z error, for smooth
     statistics of independent rows (Fréchet distance, means, Inception Score); not for medians or nearest neighbours.
-    Where both samples come from one distribution the distance's error is up to 1.6 times too large, never too small.
+    Where both samples come from one distribution the distance's error is about 1.6 times too large.
     Raises ValueError for fewer than `blocks` rows, blocks below 10, a level outside (0, 1), or a statistic that is not
     finite. Source: Quenouille 1956; Efron and Tibshirani 1993, chapter 11; groups, Shao and Tu 1995, section 2.3.
     """
