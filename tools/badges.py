@@ -53,7 +53,8 @@ def refresh_notebook(text: str, url: str, path: str) -> str:
         raise ValueError(f"{path}: {len(setup)} cells have the tag `setup`; give it to the first code cell alone.")
     setup[0].source = (
         'import sys\n\nif "google.colab" in sys.modules:\n'
-        f"    %pip install -q --no-deps accelerate safetensors pooch anywidget psygnal git+{url}\n\n"
+        "    %pip install -q --no-deps accelerate safetensors pooch anywidget psygnal torchmetrics lightning-utilities "
+        f"git+{url}\n\n"
     ) + COLAB_LINES.sub("", setup[0].source)
     return nbformat.writes(notebook) + "\n"
 
