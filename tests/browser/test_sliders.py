@@ -1,4 +1,4 @@
-"""Notebook 07 in JupyterLab in a real browser: diagnoses chosen, a slider moved, a room of the gallery entered."""
+"""Notebooks in JupyterLab in a real browser: questions answered, and sliders that move their picture."""
 
 from pathlib import Path
 
@@ -6,26 +6,30 @@ import lab
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "07_gan_clinic.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(lab.BROWSER is None, reason=f"no browser: none of {', '.join(lab.NAMES)} is installed"),
 ]
+# (label of a slider that is to be pushed to its end, words that the picture's text holds then)
+CASES = {
+    "07_gan_clinic": (6, [("c", "Its best answer"), ("room", "Room 12")]),
+    "08_evaluation": (1, [("N", "N = 10,000"), ("seeds", "better by 6.6")]),
+}
 
 
-def test_choose_and_see_move_and_see(tmp_path):
-    with lab.serve(NOTEBOOK, tmp_path) as address, lab.browser_page() as page:
+@pytest.mark.parametrize("name", CASES)
+def test_choose_and_see_move_and_see(name, tmp_path):
+    n_questions, sliders = CASES[name]
+    with lab.serve(NOTEBOOKS / f"{name}.ipynb", tmp_path) as address, lab.browser_page() as page:
         lab.run_all(page, address)
         questions = lab.widgets(page, "input[type=radio]")
-        assert questions.count() == 6
+        assert questions.count() == n_questions
         for question in questions.all():
             _each_answer_shows_its_reply(question)
-        family, gallery = (
-            lab.widgets(page, f"text={name}").filter(has=page.locator("img")) for name in ("share", "room")
-        )
-        _the_slider_moves_the_picture(page, family, "c", "Its best answer")
-        _the_slider_moves_the_picture(page, gallery, "room", "Room 12")
+        for label, words in sliders:
+            _the_slider_moves_the_picture(page, label, words)
 
 
 def _each_answer_shows_its_reply(question) -> None:
@@ -39,11 +43,12 @@ def _each_answer_shows_its_reply(question) -> None:
     assert len(set(seen)) == len(seen) and sum(text.startswith("Yes.") for text in seen) == 1
 
 
-def _the_slider_moves_the_picture(page, widget, name: str, words: str) -> None:
-    picture = widget.locator("img.widget-image")
-    slider = widget.locator(".widget-slider").filter(has_text=name).first
+def _the_slider_moves_the_picture(page, label: str, words: str) -> None:
+    named = page.locator(".widget-slider").filter(has=page.locator(f"label:text-is('{label}')"))
+    widget = lab.widgets(page, "img.widget-image").filter(has=named)
+    picture, handle = widget.locator("img.widget-image"), widget.locator(named).locator(".noUi-handle")
     picture.scroll_into_view_if_needed()
-    before, handle = picture.get_attribute("src"), slider.locator(".noUi-handle")
+    before = picture.get_attribute("src")
     handle.focus()
     handle.press("End")
     sync_api.expect(picture).not_to_have_attribute("src", before, timeout=10_000)
