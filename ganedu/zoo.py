@@ -42,9 +42,11 @@ def card(name: str) -> dict:
 def load(name: str):
     """(G, D) of an entry, float32 on the CPU, in eval mode and frozen; G is ready for `sampling.generate`.
 
-    A conditional entry's card lists its classes as settings.class_names. D judges a batch by the statistics that
-    training left it, so its logits do not depend on what else is in the batch. Raises ValueError for an unknown name,
-    with the nearest one, and for a file that is not the one its card was written for.
+    A conditional entry's card lists its classes as settings.class_names. D judges each image by the statistics that
+    training left it, which mix real and fake batches; in training each batch had its own. So its logits do not depend
+    on what else is in the batch, and 0 is not where it draws the line (the card's quality.called_real): read their
+    order, not their sign. Raises ValueError for an unknown name, with the nearest one, and for a file that is not the
+    one its card was written for.
     """
     import torch
     from safetensors.torch import load as read
