@@ -82,11 +82,11 @@ def train(args) -> None:
 
     out = args.out or Path(f"runs/{args.model}-{Path(args.data or 'digits').name}")
     given = {k: getattr(args, k) for k in ("data", "image_size", "channels", "width", "seed")}
-    given = {"model": args.model, **{k: v for k, v in given.items() if v is not None}}
+    given = {"model": args.model, **{k: v for k, v in given.items() if v is not None}, **dict(args.tuned)}
     if args.resume:
         before = recipes.read(out)[1]
         _agree(out, given, before)
-        given = {k: before[k] for k in recipes.GIVEN}
+        given = recipes.given(before)
     elif (out / checkpoints.CHECKPOINT).exists():
         raise ValueError(f"{out} already holds a run: go on with it by --resume, or choose another folder by --out.")
     settings, images = recipes.settle(**{"data": "digits", **given})
@@ -211,6 +211,19 @@ def _label_list(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text!r} does not fit: give one label (3), or several (0,1,2)") from None
 
 
+class _Setting(argparse.Action):
+    """NAME VALUE, the value a number or several with commas between; appended to the list of pairs."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        name, text = values
+        try:
+            numbers = [float(part) if set(part) & set(".eEn") else int(part) for part in text.split(",")]
+        except ValueError:
+            parser.error(f"argument -p {name}: {text!r} does not fit: give a number, or several with commas (0,0.9)")
+        value = numbers[0] if len(numbers) == 1 else numbers
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), (name, value)])
+
+
 def parser() -> argparse.ArgumentParser:
     shape = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser("ganedu", description=ABOUT, epilog=EXAMPLES, formatter_class=shape)
@@ -238,6 +251,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--image-size", type=_whole, metavar="N", help="16, 28, 32, 64 or 128; the data's own by default")
     p.add_argument("--channels", type=int, metavar="N", help="1 (grey) or 3 (colour); the data's own by default")
     p.add_argument("--width", type=_whole, metavar="N", help="numbers a layer hold in proportion to it (8; mlp: 128)")
+    p.add_argument("-p", dest="tuned", nargs=2, action=_Setting, default=[], metavar=("NAME", "VALUE"),
+                   help="set a number of the recipe: z_dim, batch_size, lr, betas (0,0.9), ema, r1")  # fmt: skip
     limit = p.add_mutually_exclusive_group()
     limit.add_argument("--seconds", type=_seconds, metavar="S", help="time to train, from the run's start (60)")
     limit.add_argument(

@@ -28,16 +28,22 @@ RECIPES = {
 }
 
 GIVEN = ("model", "data", "image_size", "channels", "width", "seed")  # what `settle` makes all settings from
+TUNED = ("z_dim", "batch_size", "lr", "betas", "ema", "r1")  # and what it lets you put in place of the recipe's
 
 
-def settle(model: str, data: str, image_size=None, channels=None, width=None, seed: int = 0) -> tuple[dict, Images]:
+def settle(
+    model: str, data: str, image_size=None, channels=None, width=None, seed: int = 0, **tuned
+) -> tuple[dict, Images]:
     """(settings, images) of a run: the model's recipe, and what was given in its place.
 
-    `data`, image_size and channels are what `data.load` takes. Raises ValueError for an unknown model or data set, with
-    the nearest name, and for sizes that no model fits.
+    `data`, image_size and channels are what `data.load` takes; `tuned` are settings of the recipe: z_dim, batch_size,
+    lr, betas (two numbers), ema, r1 (the penalty's gamma; 0 for none). Raises ValueError for an unknown model, data set
+    or setting, with the nearest name, and for values that do not fit.
     """
     nearest(model, tuple(RECIPES), "model")
-    recipe = {**RECIPES[model], **({"width": width} if width is not None else {})}
+    for name, value in tuned.items():
+        _check_tuned(name, value)
+    recipe = {**RECIPES[model], **({"width": width} if width is not None else {}), **tuned}
     check_image_config(image_size or 32, channels or 1, recipe["width"])  # before the data are read
     images = load(data, image_size=image_size, channels=channels)
     check_image_config(images.image_size, images.channels)
@@ -53,11 +59,33 @@ def settle(model: str, data: str, image_size=None, channels=None, width=None, se
     }, images  # fmt: skip
 
 
+def _check_tuned(name: str, value) -> None:
+    nearest(name, TUNED, "setting")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name in ("z_dim", "batch_size"):
+        fits, allowed = isinstance(value, int) and number and value >= 1, "a whole number, 1 or more"
+    elif name == "betas":
+        fits = isinstance(value, list | tuple) and len(value) == 2 and all(0 <= b < 1 for b in value)
+        allowed = "two numbers from 0 to below 1: 0,0.9"
+    elif name == "ema":
+        fits, allowed = number and 0 <= value < 1, "a number from 0 to below 1"
+    else:
+        fits, allowed = number and 0 <= value < 1e6 and (value or name == "r1"), "a positive number"
+        allowed += " (0: no penalty)" if name == "r1" else ""
+    if not fits:
+        raise ValueError(f"{name}={value!r} does not fit: give {allowed}.")
+
+
+def given(settings: dict) -> dict:
+    """What `settle` makes these settings from again, whatever the recipes have become since."""
+    return {k: settings[k] for k in (*GIVEN, *TUNED) if k in settings}
+
+
 def trainer(settings: dict, images: Images) -> Trainer:
     """A fresh Trainer of these settings on these images; `Trainer.load` lets it go on from a checkpoint."""
     with seeded(settings["seed"]):
         G, D = _players(settings)
-    optimise = partial(torch.optim.Adam, lr=settings["lr"], betas=tuple(settings["betas"]), fused=True)
+    optimise = partial(torch.optim.Adam, lr=settings["lr"], betas=tuple(map(float, settings["betas"])), fused=True)
     players = {"G": G, "D": D, "opt_G": optimise(G.parameters()), "opt_D": optimise(D.parameters())}
     conditional = bool(settings["class_names"])
     penalty = partial(r1, gamma=settings["r1"]) if settings.get("r1") else None
@@ -96,7 +124,7 @@ def load_trainer(folder: str | Path) -> Trainer:
     Raises what `read`, `settle` and `Trainer.load` raise: its data must still be there, and fit.
     """
     settings = read(folder)[1]
-    result = trainer(*settle(**{k: settings[k] for k in GIVEN}))
+    result = trainer(*settle(**given(settings)))
     result.load(folder)
     return result
 

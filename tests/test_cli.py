@@ -212,6 +212,21 @@ def test_steps_count_from_the_start_of_the_run(runs, tmp_path, capsys):
     assert checkpoints.read(out)[1]["step"] == 8
 
 
+def test_numbers_of_the_recipe_are_set_by_name_and_kept_when_resumed(tmp_path):
+    train, out = (
+        ["train", "dcgan", *TINY, "-p", "r1", "0.1", "-p", "betas", "0,0.9", "-p", "z_dim", "3"],
+        tmp_path / "r",
+    )
+    assert main([*train, "--steps", "2", "--out", str(out)]) == 0
+    before = recipes.read(out)[1]
+    assert (before["r1"], before["betas"], before["z_dim"]) == (0.1, [0, 0.9], 3)
+    assert main(["train", "dcgan", "--steps", "4", "--resume", "--out", str(out)]) == 0
+    assert main([*train, "--steps", "5", "--resume", "--out", str(out)]) == 0
+    header = checkpoints.read(out)[1]
+    assert header["settings"] == before and header["step"] == 5
+    assert recipes.load_generator(out)[0].z_dim == 3
+
+
 # --------------------------------------------------------------------------------------------------------- bad input
 
 
@@ -223,6 +238,8 @@ def test_steps_count_from_the_start_of_the_run(runs, tmp_path, capsys):
         (["train", "dcgan", "--data", "no/such/folder"], "no/such/folder"),
         (["train", "dcgan", "--image-size", "30"], "16, 28, 32, 64, 128"),
         (["train", "dcgan", "--channels", "2"], "1 is grey, 3 is RGB"),
+        (["train", "dcgan", "-p", "learning_rate", "1"], "choose one of z_dim, batch_size, lr"),
+        (["train", "dcgan", "-p", "betas", "0.5"], "two numbers"),
         (["sample", "nowhere"], "no checkpoint in nowhere"),
         (["sample", "{runs}/dcgan", "--labels", "3"], "train cgan"),
         (["sample", "{runs}/cgan", "--labels", "3,10"], "this run knows 0, 1, 2"),
@@ -233,6 +250,7 @@ def test_steps_count_from_the_start_of_the_run(runs, tmp_path, capsys):
         (["train", "dcgan", "--resume", "--width", "4", "--out", "{runs}/dcgan"], "width was 2 and is 4 now"),
         (["train", "mlp", "--resume", "--out", "{runs}/dcgan"], "model was dcgan and is mlp now"),
         (["train", "dcgan", "--resume", "--seed", "1", "--out", "{runs}/dcgan"], "seed was 0 and is 1 now"),
+        (["train", "dcgan", "--resume", "-p", "r1", "1", "--out", "{runs}/dcgan"], "r1 was None and is 1 now"),
     ],
 )
 def test_bad_input_is_answered_with_what_fits(command, hint, runs, capsys, tmp_path, monkeypatch):
@@ -257,6 +275,7 @@ def test_bad_input_is_answered_with_what_fits(command, hint, runs, capsys, tmp_p
         ["train", "dcgan", "--seconds", "nan"],
         ["train", "dcgan", "--seconds", "1", "--steps", "1"],
         ["train", "dcgan", "--width", "0"],
+        ["train", "dcgan", "-p", "lr", "fast"],
         ["sample", "x", "--n", "0"],
         ["sample", "x", "--labels", "three"],
         ["sample", "x", "--labels", ""],

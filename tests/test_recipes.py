@@ -34,6 +34,41 @@ def test_settings_hold_what_was_given_and_the_recipe_for_the_rest():
     assert recipes.settle("dcgan", "digits")[0]["class_names"] == []
 
 
+def test_settings_of_the_recipe_can_be_given_and_travel_with_the_run(tmp_path):
+    tuned = {"z_dim": 3, "batch_size": 5, "lr": 0.01, "betas": [0.5, 0.9], "ema": 0.5, "r1": 2.0}
+    settings, images = recipes.settle("dcgan", "digits", image_size=16, width=2, **tuned)
+    assert {k: settings[k] for k in tuned} == tuned and set(tuned) == set(recipes.TUNED)
+    trainer = recipes.trainer(settings, images)
+    group = trainer.optimisers["opt_D"].param_groups[0]
+    assert (group["lr"], group["betas"], trainer.batch_size) == (0.01, (0.5, 0.9), 5)
+    assert trainer.step_function.keywords["penalty"].keywords == {"gamma": 2.0}
+    assert trainer.averaged(1).z_dim == 3
+    trainer.save(tmp_path, settings)
+    assert recipes.load_trainer(tmp_path).step_function.keywords["penalty"].keywords == {"gamma": 2.0}
+    assert recipes.settle(**recipes.given(settings))[0] == settings
+    assert recipes.trainer({**settings, "r1": 0}, images).step_function.keywords["penalty"] is None
+
+
+@pytest.mark.parametrize(
+    ("tuned", "hint"),
+    [
+        ({"betta": 0.5}, "Did you mean 'betas'"),
+        ({"betas": 0.9}, "betas=0.9 does not fit: give two numbers from 0 to below 1"),
+        ({"betas": [0.0, 1.0]}, "two numbers"),
+        ({"lr": 0}, "lr=0 does not fit: give a positive number"),
+        ({"lr": float("nan")}, "positive"),
+        ({"ema": 1.0}, "ema=1.0"),
+        ({"r1": -1.0}, "0: no penalty"),
+        ({"z_dim": 2.5}, "a whole number, 1 or more"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"lr": [0.1, 0.2]}, "positive"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(tuned, hint):
+    with pytest.raises(ValueError, match=hint):
+        recipes.settle("dcgan", "digits", **tuned)
+
+
 def test_equal_seeds_begin_with_equal_players_and_other_seeds_do_not():
     def weights(seed):
         trainer = recipes.trainer(*recipes.settle("dcgan", "digits", image_size=16, width=2, seed=seed))
