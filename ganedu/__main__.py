@@ -17,6 +17,7 @@ examples:
   ganedu train cgan --data digits --steps 4000 --out runs/digits
   ganedu sample runs/digits --labels 3 --n 16 --out threes.png
   ganedu doctor runs/digits
+  ganedu report runs/digits
 
 ganedu COMMAND --help says more about each. Errors end with status 2 where something can be put right on the
 command line, with 1 where a run failed.
@@ -68,6 +69,15 @@ def doctor(args) -> int:
     report = examine(args.dir)
     print(report)
     return 0 if report.healthy else 1
+
+
+def report(args) -> None:
+    from .report import report as judge
+
+    start = time.perf_counter()
+    for path in judge(args.dirs, args.out, args.n):
+        print(path)
+    print(f"in {time.perf_counter() - start:.0f} s")
 
 
 def data(args) -> None:
@@ -276,6 +286,12 @@ def parser() -> argparse.ArgumentParser:
 
     p = command(doctor, "examine a run, and say what is wrong with it, most likely cause first")
     p.add_argument("dir", type=Path, metavar="DIR", help="folder of the run; status 0: healthy, 1: sick")
+
+    p = command(report, "judge runs side by side, and write what was found as a notebook, a page and a file of figures")
+    p.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help="folder of a run; all on the same data")
+    p.add_argument("--n", type=_whole, default=2000, metavar="N", help="fakes of each run, 256 or more (2000)")
+    p.add_argument("--out", type=Path, metavar="FOLDER",
+                   help="folder of the three files (DIR/report; of several runs, runs/report)")  # fmt: skip
 
     command(data, "say which data sets there are, where, and how large")
 
