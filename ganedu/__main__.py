@@ -89,6 +89,7 @@ def data(args) -> None:
 
 def train(args) -> None:
     from . import checkpoints, recipes
+    from .folders import write_images
 
     out = args.out or Path(f"runs/{args.model}-{Path(args.data or 'digits').name}")
     given = {k: getattr(args, k) for k in ("data", "image_size", "channels", "width", "seed")}
@@ -144,6 +145,7 @@ def _train_and_save(trainer, out: Path, settings: dict, steps: int | None, secon
 
 def sample(args) -> None:
     from . import recipes
+    from .folders import write_images
     from .sampling import generate
 
     out = args.out or args.dir / "samples.png"
@@ -171,28 +173,6 @@ def _labels(labels: list[int] | None, n: int, settings: dict):
         known = ", ".join(f"{i} {name}" if str(i) != name else name for i, name in enumerate(names))
         raise ValueError(f"--labels {','.join(map(str, chosen))} does not fit: this run knows {known}.")
     return torch.tensor([chosen[i % len(chosen)] for i in range(n)])
-
-
-def write_images(x, path: Path) -> None:
-    """Images (N, C, H, W) in [-1, 1] as float32 .npy, or tiled as a .png; the file is there whole or not at all."""
-    import io
-
-    import numpy as np
-
-    from .checkpoints import write_atomic
-
-    buffer = io.BytesIO()
-    if path.suffix == ".npy":
-        np.save(buffer, x.numpy())
-    else:
-        from PIL import Image
-
-        from .plots import tile
-
-        picture = Image.fromarray(tile(x, columns=min(len(x), 10 if len(x) > 64 else 8)))
-        enlarge = max(1, 64 // x.shape[-1])
-        picture.resize((picture.width * enlarge, picture.height * enlarge), Image.NEAREST).save(buffer, "PNG")
-    write_atomic(path, buffer.getvalue())
 
 
 # ----------------------------------------------------------------------------------------------------- the parser

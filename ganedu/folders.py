@@ -1,4 +1,4 @@
-"""Anybody's images: a folder in any format that Pillow reads, turned upright, cropped to a square and resized."""
+"""Images as files: anybody's folder read, turned upright, cropped to a square and resized; samples written."""
 
 import os
 import warnings
@@ -110,3 +110,25 @@ def _warn(folder: Path, problems: list[str], beside: int) -> None:
         said.append(f"{beside} image{'s' * (beside > 1)} beside the class folders left out: sort them into one.")
     if said:
         warnings.warn(f"{folder}: {' '.join(said)}", stacklevel=4)
+
+
+def write_images(x: Tensor, path: Path) -> None:
+    """Images (N, C, H, W) in [-1, 1] as float32 .npy, or tiled as a .png; the file is there whole or not at all."""
+    import io
+
+    import numpy as np
+
+    from .checkpoints import write_atomic
+
+    buffer = io.BytesIO()
+    if path.suffix == ".npy":
+        np.save(buffer, x.numpy())
+    else:
+        from PIL import Image
+
+        from .plots import tile
+
+        picture = Image.fromarray(tile(x, columns=min(len(x), 10 if len(x) > 64 else 8)))
+        enlarge = max(1, 64 // x.shape[-1])
+        picture.resize((picture.width * enlarge, picture.height * enlarge), Image.NEAREST).save(buffer, "PNG")
+    write_atomic(path, buffer.getvalue())
