@@ -254,7 +254,8 @@ def _display(text: str) -> None:
 
 
 def figure(x: float) -> str:
-    """A number as a table shows it: three digits that count, "none" for NaN."""
+    """A number as a table shows it: three digits that count, "none" for NaN; what rounding leaves of 0 is 0."""
+    x = 0.0 if abs(x) < 1e-12 else x
     return "none" if x != x else f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}"
 
 

@@ -48,6 +48,8 @@ def measures(found: Summary):
                 value, low, high = r.measures[m]
                 ax.plot([low, high], [-y, -y], color=colour, lw=5, alpha=0.45, solid_capstyle="round")
                 ax.plot(value, -y, "o", color=colour, ms=8)
+        ends = MEASURES[m].axis + ((found.images.n_classes,) if m == "inception_score" else ())
+        ax.plot(ends, [0] * len(ends), alpha=0)  # unseen, to widen the axis: panels of one kind have one scale
         if math.isfinite(MEASURES[m].ideal):
             ax.axvline(MEASURES[m].ideal, color=plots.GREY, lw=1.5, ls="--", zorder=0)
         labels = [short(r.name) for r in found.runs] if i % 3 == 0 and lines > 1 else [""] * lines
@@ -55,7 +57,7 @@ def measures(found: Summary):
         ax.set_title(f"{MEASURES[m].title}\n{better(m)}", fontsize=12)
         ax.tick_params(axis="y", length=0)
         ax.locator_params(axis="x", nbins=3)  # more, and the outer ones meet those of the next panel
-        ax.margins(x=0.15)
+        ax.margins(x=0.06)
         ax.grid(axis="x", alpha=0.3)
     for ax in list(axes.flat)[len(shown) :]:
         ax.set_axis_off()
@@ -145,9 +147,10 @@ def classes(found: Summary):
     labels = found.images.class_names
     fig, axes = plt.subplots(len(runs), 2, figsize=(11, len(runs) * (1 + 0.28 * len(labels))), squeeze=False)
     texts = []
+    colour = {r.name: c for r, c in zip(found.runs, COLOURS, strict=False)}
     for pair, r in zip(axes, runs, strict=True):
         for ax, what, values in zip(pair, ("label accuracy", "recall"), (r.accuracy, r.recall), strict=True):
-            plots.shares(ax, [short(c) for c in labels], *zip(*values, strict=True))
+            plots.shares(ax, [short(c) for c in labels], *zip(*values, strict=True), [colour[r.name]] * len(labels))
             worst = lowest(values)
             end = "too few samples" if worst is None else f"lowest {figure(values[worst].value)}, {labels[worst]}"
             ax.set_title(f"{short(r.name)}, {what}: {short_end(end)}", fontsize=12)

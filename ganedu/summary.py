@@ -25,26 +25,27 @@ SHOWN, GRID = 8, 40  # fakes beside their nearest training images; fakes in the 
 
 
 class Measure(NamedTuple):
-    """How a measure is written: its title, which values are good, the value of perfect fakes where it is known."""
+    """How a measure is written: title, which values are good, what the axis must show, perfect fakes' where known."""
 
     title: str
     better: str
+    axis: tuple[float, ...] = (0,)
     ideal: float = math.nan
 
 
 MEASURES = {
     "frechet_distance": Measure("Fréchet distance", "lower"),
-    "frechet_extrapolated": Measure("Fréchet distance, N to infinity", "lower", 0),
-    "kernel_distance": Measure("kernel distance", "lower", 0),
-    "precision": Measure("precision", "higher"),
-    "recall": Measure("recall", "higher"),
-    "density": Measure("density", "near 1", 1),
-    "coverage": Measure("coverage", "higher"),
-    "two_sample_logistic": Measure("told apart by a line", "near 0.5", 0.5),
-    "two_sample_nearest": Measure("told apart by a neighbour", "near 0.5", 0.5),
-    "copying": Measure("nearer to training images", "near 0.5", 0.5),
-    "copying_u": Measure("further off than new images", "near 0.5", 0.5),
-    "inception_score": Measure("Inception Score", "higher"),
+    "frechet_extrapolated": Measure("Fréchet distance, N to infinity", "lower", ideal=0),
+    "kernel_distance": Measure("kernel distance", "lower", ideal=0),
+    "precision": Measure("precision", "higher", (0, 1)),
+    "recall": Measure("recall", "higher", (0, 1)),
+    "density": Measure("density", "near 1", (0, 1), 1),
+    "coverage": Measure("coverage", "higher", (0, 1)),
+    "two_sample_logistic": Measure("told apart by a line", "near 0.5", (0, 1), 0.5),
+    "two_sample_nearest": Measure("told apart by a neighbour", "near 0.5", (0, 1), 0.5),
+    "copying": Measure("nearer to training images", "near 0.5", (0, 1), 0.5),
+    "copying_u": Measure("further off than new images", "near 0.5", (0, 1), 0.5),
+    "inception_score": Measure("Inception Score", "higher", (1,)),  # and the number of classes
 }
 
 
@@ -152,6 +153,8 @@ def _judged(folder: Path, n: int, images: Images, judge: Judge, chosen: Tensor, 
         distance = float(metrics.nearest(fake, train)[0].median())
         if labels is not None:
             accuracy, recall = _of_classes(images, judge, fakes, labels, fake, real, images.labels_test[chosen])
+        if bool((fake == fake[0]).all()):
+            raise ValueError(f"all {n:,} fakes are the same to the judge, so there is no spread to measure.")
         probabilities = None if judge.net is None else metrics.probabilities(judge.net, fakes)
         measures = metrics.judge_all(real, fake, train, probabilities, K, SEED)
         at_half = _few(real[:half], fake[:half])

@@ -331,7 +331,7 @@ def same(runs, digits, monkeypatch):
 
 def test_fakes_that_are_all_the_same_are_reported_and_not_measured(same):
     written = summary.as_json(same)
-    assert written["runs"] == {"cgan": {}} and "constant" in written["not_measured"]["cgan"]
+    assert written["runs"] == {"cgan": {}} and "fakes are the same" in written["not_measured"]["cgan"]
     assert same.runs[0].in_pixels.tolist() == [0] * summary.SHOWN == same.runs[0].in_features.tolist()
     assert "recall" in report_figures.classes(same)[1]
     json.dumps(written, allow_nan=False)
@@ -352,3 +352,4 @@ def test_a_class_without_a_figure_is_not_the_lowest():
     assert report_figures.lowest(values) == 2 and report_figures.lowest([metrics.Estimate(math.nan)]) is None
     assert report.estimate(metrics.Estimate(0.25, 0.2, 0.3)) == "0.25 (0.2 to 0.3)"
     assert report.estimate(metrics.Estimate(1234.5)) == "1,234" and report.figure(math.nan) == "none"
+    assert report.figure(7e-18) == "0" and report.figure(-0.5) == "-0.5"
