@@ -15,6 +15,7 @@ pytestmark = [
 # (label of a slider that is to be pushed to its end, words that the picture's text holds then)
 CASES = {
     "07_gan_clinic": (6, [("c", "Its best answer"), ("room", "Room 12")]),
+    "09_overfitting": (0, [("threshold", "caught 0%"), ("images", "5,000 images")]),
     "08_evaluation": (1, [("N", "N = 10,000"), ("seeds", "better by 6.6")]),
 }
 
