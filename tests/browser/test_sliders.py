@@ -12,11 +12,13 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(lab.BROWSER is None, reason=f"no browser: none of {', '.join(lab.NAMES)} is installed"),
 ]
-# (label of a slider that is to be pushed to its end, words that the picture's text holds then)
+# name: (questions, [(label of a slider that is pushed to its other end, words that the picture's text holds then)])
 CASES = {
+    "05_training_dynamics": (0, [("rounds", ", 100 rounds")]),
+    "06_distances_and_penalties": (0, [("gap", "δ = 2.50")]),
     "07_gan_clinic": (6, [("c", "Its best answer"), ("room", "Room 12")]),
-    "09_overfitting": (0, [("threshold", "caught 0%"), ("images", "5,000 images")]),
     "08_evaluation": (1, [("N", "N = 10,000"), ("seeds", "better by 6.6")]),
+    "09_overfitting": (0, [("threshold", "caught 0%"), ("images", "5,000 images")]),
 }
 
 
@@ -51,6 +53,6 @@ def _the_slider_moves_the_picture(page, label: str, words: str) -> None:
     picture.scroll_into_view_if_needed()
     before = picture.get_attribute("src")
     handle.focus()
-    handle.press("End")
+    handle.press("Home" if handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax") else "End")
     sync_api.expect(picture).not_to_have_attribute("src", before, timeout=10_000)
     sync_api.expect(widget.get_by_role("status")).to_contain_text(words, timeout=10_000)
