@@ -28,7 +28,7 @@ class Choice:
 
     def _answer(self, answer: str | None) -> None:
         said = "" if answer is None else self.text(answer)
-        self.reply.value = f'<div role="status" aria-live="polite" style="max-width:48em">{said}</div>'
+        self.reply.value = f'<div role="status" aria-live="polite" style="max-width:48em;line-height:1.45">{said}</div>'
 
 
 def choose(question: str, replies: dict[str, str], *, right: str) -> Choice:
