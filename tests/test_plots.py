@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -14,8 +15,10 @@ from ganedu import plots
 
 @pytest.fixture
 def ax():
-    """Axes that pyplot knows nothing of."""
-    return Figure().add_subplot()
+    """Axes that pyplot knows nothing of, in matplotlib's own style."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        yield Figure().add_subplot()
 
 
 # ------------------------------------------------------------------------------------------------- tile

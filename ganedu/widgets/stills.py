@@ -13,12 +13,15 @@ from .view import CELLS, LIMIT, SHOWN, View
 @torch.no_grad()
 def still(view: View, inches: float = 5.2) -> bytes:
     """The game as it stands, as a PNG."""
-    plots.style()
-    x, d = view.fakes(SHOWN), view.heat()
-    fig = Figure(figsize=(inches, inches), dpi=90)
-    ax = plots.points(plots.heat(fig.add_subplot(), d.view(CELLS, CELLS), LIMIT), view.x_real, x, LIMIT)
-    ax.set_title(f"Step {view.game.rounds:,}")
-    return png(fig)
+    import matplotlib as mpl
+
+    with mpl.rc_context():  # the notebook's own style stays as it is
+        plots.style()
+        x, d = view.fakes(SHOWN), view.heat()
+        fig = Figure(figsize=(inches, inches), dpi=90)
+        ax = plots.points(plots.heat(fig.add_subplot(), d.view(CELLS, CELLS), LIMIT), view.x_real, x, LIMIT)
+        ax.set_title(f"Step {view.game.rounds:,}")
+        return png(fig)
 
 
 def film(view: View, inches: float = 3.6, seconds: float = 6.0) -> bytes:
