@@ -14,7 +14,7 @@ Features: a judge of Fashion-MNIST, of its 10,000 images, the same moved by a pi
 ("train").
 
 Limits: `judge_all` at most 20 s and 1,000 MB; the kernel distance of all pairs at least 3 times as fast as its peers.
-The rest is as fast as theirs and ours for its intervals, or because torchmetrics is no dependency of the course.
+The rest is about as fast as theirs, and ours for its intervals and to be read.
 """
 
 import argparse

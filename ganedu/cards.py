@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from . import plots
 from .checks import label_shares, pushes, worst_class
+from .metrics import nearest
 from .symptoms import REPEATS, Skip
 
 SIZE, DPI = (3.6, 1.8), 80  # inches; small enough for five cards on a screen
@@ -262,7 +263,7 @@ def _rows(fig, case, title: str, columns: int = 6, deep: int = 1, **rows: str) -
 def _memorised(fig, case) -> str:
     fake, x_real = case.need("fake", "x_real")
     x_real = x_real.unique(dim=0)
-    distance, which = torch.cdist(fake.flatten(1).float(), x_real.flatten(1).float()).min(1)
+    distance, which = nearest(fake.flatten(1), x_real.flatten(1))
     best = {int(which[i]): int(i) for i in distance.argsort(descending=True)}  # of each image the closest fake
     closest = sorted(best.values(), key=lambda i: distance[i])[:6]
     rows = {"fake": fake[closest], "nearest\nreal": x_real[which[closest]]}

@@ -8,7 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .symptoms import REPEATS, Skip, nearest, neighbours, separation
+from .metrics import auc
+from .symptoms import REPEATS, Skip, nearest, neighbours
 
 EARLY = 200  # steps before which alike fakes are no finding: many a generator starts from one grey image
 
@@ -223,13 +224,13 @@ def gradient_sizes(case):
             yield "exploding", 0.5, f"The gradient of {name} has norm {norm:.2g}."
     slope = r.rows("G", True)[3]
     d_real, d_fake = case.need("d_real", "d_fake")
-    if len(slope) and float(slope.abs().mean()) < 0.02 and separation(d_real, d_fake) > 0.95:
+    if len(slope) and float(slope.abs().mean()) < 0.02 and auc(d_real.flatten(), d_fake.flatten()) > 0.95:
         yield "vanishing", 0.5, f"The slope of G's loss in D's logit is {float(slope.abs().mean()):.2g} on average."
 
 
 def balance(case):
     d_real, d_fake = (d.flatten() for d in case.need("d_real", "d_fake"))
-    sure = separation(d_real, d_fake)
+    sure = auc(d_real, d_fake)
     if sure > 0.999:
         yield "d_winning", 0.2, f"D ranks a real sample above a fake in {sure:.1%} of all pairs."
     elif sure < 0.05 and case.round is None:

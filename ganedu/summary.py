@@ -106,7 +106,7 @@ def summary(folders: list[str | Path], n: int, images: Images | None = None) -> 
     judge, chosen = make_judge(images), reference(images, n)
     real, train = judge.look(images.x_test[chosen]), judge.look(images.x)
     half = len(real) // 2
-    yardstick = _few(real[:half], real[half : 2 * half])
+    yardstick = metrics.judge_few(real[:half], real[half : 2 * half], K, SEED)
     runs = [_judged(Path(folder), n, images, judge, chosen, real, train) for folder in folders]
     return Summary(n, images, judge, chosen, yardstick, float(metrics.nearest(real, train)[0].median()), runs)
 
@@ -157,7 +157,7 @@ def _judged(folder: Path, n: int, images: Images, judge: Judge, chosen: Tensor, 
             raise ValueError(f"all {n:,} fakes are the same to the judge, so there is no spread to measure.")
         probabilities = None if judge.net is None else metrics.probabilities(judge.net, fakes)
         measures = metrics.judge_all(real, fake, train, probabilities, K, SEED)
-        at_half = _few(real[:half], fake[:half])
+        at_half = metrics.judge_few(real[:half], fake[:half], K, SEED)
     except ValueError as e:  # fakes that are all the same: the rest of the report stands
         why_not = str(e)
     trainer = recipes.trainer(settings, images)
@@ -167,16 +167,6 @@ def _judged(folder: Path, n: int, images: Images, judge: Judge, chosen: Tensor, 
         why_not, at_half, in_features, nearest_images(fakes[:SHOWN], images.x), distance,
         _logits(trainer, images, chosen, fakes, labels), doctor.examine(trainer), accuracy, recall,
     )  # fmt: skip
-
-
-def _few(real: Tensor, fake: Tensor) -> dict[str, Estimate]:
-    """The measures that half the samples suffice for."""
-    kernel = metrics.kernel_distance(real, fake)
-    return {
-        "frechet_distance": Estimate(*metrics.jackknife(metrics.frechet_distance, real, fake, seed=SEED)[:3]),
-        "kernel_distance": Estimate(kernel.value, *(kernel.value + z * kernel.error for z in (-1.96, 1.96))),
-        **metrics.neighbourhoods(real, fake, K)._asdict(),
-    }
 
 
 def _of_classes(images, judge, fakes, labels, fake, real, real_labels) -> tuple[list[Estimate], list[Estimate]]:

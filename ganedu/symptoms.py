@@ -274,12 +274,6 @@ def logits(output) -> Tensor:
     return output if torch.is_tensor(output) else output[0]
 
 
-def separation(d_real: Tensor, d_fake: Tensor) -> float:
-    """Chance that a real sample's logit is above a fake's (ties count half): 0.5 for a coin, 1 for a sure D."""
-    above = (d_real[:, None] > d_fake).double() + 0.5 * (d_real[:, None] == d_fake).double()
-    return float(above.mean())
-
-
 def nearest(a: Tensor, b: Tensor | None = None) -> Tensor:
     """Distance of each row of `a` (N, ...) to its nearest row of `b`, or to its nearest other row of `a`; (N,).
 

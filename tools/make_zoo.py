@@ -63,12 +63,12 @@ def main() -> None:
         train(settings, steps, RUNS / name)
         images = recipes.settle(**settings)[1]
         kind = (settings["data"], images.image_size, images.channels)
-        judges = judged.setdefault(kind, None) or zoo.judges(images)
-        judged[kind] = judges
+        if kind not in judged:
+            judged[kind] = zoo.judges(images)
         more = {"note": NOTES[name]} if name in NOTES else {}
         if name == RETRAINED:
             found = []
-            for seed, judge in enumerate(judges):
+            for seed, judge in enumerate(judged[kind]):
                 folder = RUNS / (name if seed == settings["seed"] else f"{name}-seed{seed}")
                 train({**settings, "seed": seed}, steps, folder)
                 found.append(zoo.measure(recipes.load_generator(folder)[0], images, judge, seed=seed)["frechet"])
@@ -77,7 +77,7 @@ def main() -> None:
                 "interval: one more run, 99 %",
                 **zoo.spread(found, zoo.T_99),
             }
-        path = zoo.pack(RUNS / name, name, machine=args.machine, judged=judges, **more)
+        path = zoo.pack(RUNS / name, name, machine=args.machine, judged=judged[kind], **more)
         quality = zoo.card(name)["quality"]
         print(f"{path}: frechet {quality['frechet']}, real {quality['yardstick']['frechet']}", flush=True)
 

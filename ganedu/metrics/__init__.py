@@ -26,6 +26,6 @@ from .neighbours import (
     recall_per_class,
 )
 from .overfitting import Copying, Membership, UTest, auc, copying, copying_u, membership_advantage
-from .report import judge_all
+from .panel import judge_all, judge_few
 from .truth import good_share, modes_covered, nearest_mode
 from .two_sample import TwoSample, classifier_two_sample

@@ -9,6 +9,16 @@ from .overfitting import copying, copying_u
 from .two_sample import classifier_two_sample
 
 
+def judge_few(real: Tensor, fake: Tensor, k: int = 5, seed: int = 0) -> dict[str, Estimate]:
+    """`judge_all`'s measures that little more samples than features suffice for: distances and the four shares."""
+    kernel = kernel_distance(real, fake)
+    return {
+        "frechet_distance": Estimate(*jackknife(frechet_distance, real, fake, seed=seed)[:3]),
+        "kernel_distance": Estimate(kernel.value, *(kernel.value + z * kernel.error for z in (-1.96, 1.96))),
+        **neighbourhoods(real, fake, k)._asdict(),
+    }
+
+
 def judge_all(
     real: Tensor,
     fake: Tensor,
@@ -23,15 +33,11 @@ def judge_all(
     (M, C), the Inception Score. Each is explained by the function of its name. NaN ends where no interval is cheap.
     10,000 against 10,000 of 64 features: see benchmarks/metrics.py. Raises ValueError as they do.
     """
-    found = {}
-    frechet = jackknife(frechet_distance, real, fake, seed=seed)
-    found["frechet_distance"] = Estimate(*frechet[:3])
-    value = frechet_extrapolated(real, fake, seed=seed).value
-    # the line's value spreads as the distance does, but for a tenth
-    found["frechet_extrapolated"] = Estimate(value, value - 1.96 * frechet.error, value + 1.96 * frechet.error)
-    kernel = kernel_distance(real, fake)
-    found["kernel_distance"] = Estimate(kernel.value, *(kernel.value + z * kernel.error for z in (-1.96, 1.96)))
-    found |= neighbourhoods(real, fake, k)._asdict()
+    few = judge_few(real, fake, k, seed)
+    frechet, value = few["frechet_distance"], frechet_extrapolated(real, fake, seed=seed).value
+    half = frechet.high - frechet.value  # the line's value spreads as the distance does, but for a tenth
+    extrapolated = Estimate(value, value - half, value + half)
+    found = {"frechet_distance": frechet, "frechet_extrapolated": extrapolated, **few}
     for classifier in ("logistic", "nearest"):
         test = classifier_two_sample(real, fake, classifier, seed)
         found[f"two_sample_{classifier}"] = Estimate(*test[:3])
