@@ -70,6 +70,13 @@ def test_a_palette_changes_a_chart_by_nothing_to_see(size):
     assert np.abs(np.asarray(ours.convert("RGB")) - reference).mean() < 0.5
 
 
+def test_a_palette_bends_no_colour_scale():
+    fig, ax = plt.subplots(figsize=(4, 3))
+    fig.colorbar(ax.imshow(np.random.default_rng(0).normal(size=(28, 28)), cmap="PuOr_r"))
+    reference, ours = pixels(fig)
+    assert ours.mode == "P" and np.abs(np.asarray(ours.convert("RGB")) - reference).max() <= 12
+
+
 def test_greys_and_photographs_keep_every_value():
     rng = np.random.default_rng(0)
     for page in (rng.integers(0, 256, (64, 64)), rng.integers(0, 256, (200, 200, 3))):

@@ -28,8 +28,8 @@ def png(fig, close: bool = True) -> bytes:
     canvas = FigureCanvasAgg(fig)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    if picture.getcolors(2**13):
-        picture = picture.quantize(256, dither=Image.Dither.NONE)
+    if picture.getcolors(2**13):  # "maximum coverage" keeps the rare colours of a colour scale; median cut bends them
+        picture = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     picture.save(buffer, format="png")
     if close:
