@@ -3,7 +3,7 @@
 from .choice import choose
 from .pictures import explore, show, watch
 
-__all__ = ["PhasePlane", "Playground", "choose", "explore", "plane", "show", "watch"]
+__all__ = ["ImageMap", "PhasePlane", "Playground", "choose", "explore", "image_map", "plane", "show", "watch"]
 
 
 def __getattr__(name: str):
@@ -15,4 +15,8 @@ def __getattr__(name: str):
         from . import phase_plane
 
         return getattr(phase_plane, name)
+    if name in ("ImageMap", "image_map"):
+        from . import atlas
+
+        return getattr(atlas, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,9 +6,6 @@ const DOTS = 300; // steps up to which each gets a dot
 const SHADES = 24; // of the path, from its start, pale, to its end
 const PATIENCE = 10000; // ms without an answer after which the page says so, and tells the next place all the same
 
-/** The numbers of a buffer, which need not begin at a multiple of four. */
-const floats = (b) => new Float32Array(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength));
-
 function makeScale(size, limit) {
   const side = size - MARGIN.left - MARGIN.right, unit = side / (2 * limit);
   return {
@@ -188,8 +185,8 @@ function render({ model, el }) {
     ctx.beginPath();
     ctx.rect(MARGIN.left, MARGIN.top, scale.side, scale.side);
     ctx.clip();
-    paintField(ctx, scale, floats(model.get("arrows")), colours.arrow);
-    paintPath(ctx, scale, floats(model.get("points")), colours);
+    paintField(ctx, scale, bytes(model.get("arrows"), Float32Array), colours.arrow);
+    paintPath(ctx, scale, bytes(model.get("points"), Float32Array), colours);
     ctx.restore();
     paintMarks(ctx, scale, start, colours);
     say(words, model.get("text"));
@@ -201,22 +198,17 @@ function render({ model, el }) {
     colours = readColours(root);
     wake();
   };
-  const themes = new MutationObserver(restyle), preference = matchMedia("(prefers-color-scheme: dark)");
-  for (const node of [document.documentElement, document.body]) {
-    themes.observe(node, { attributes: true, attributeFilter: ["class", "style", "theme", "data-jp-theme-light"] });
-  }
   const heard = { "change:answer": onAnswer, "change:start": onStart, "change:arrows": wake, "change:points": wake,
     "change:text": wake };
   for (const [event, act] of Object.entries(heard)) model.on(event, act);
-  preference.addEventListener("change", restyle);
+  const stopWatching = watchTheme(restyle);
   el.append(root);
 
   return () => {
     for (const [event, act] of Object.entries(heard)) model.off(event, act);
     clearTimeout(patience);
     cancelAnimationFrame(asked);
-    preference.removeEventListener("change", restyle);
-    themes.disconnect();
+    stopWatching();
     screens.close();
     root.remove();
   };

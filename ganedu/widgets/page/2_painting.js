@@ -136,27 +136,6 @@ function paintDots(ctx, size, points, unit, radius, colour, rim) {
   }
 }
 
-/** A dot drawn once, to be stamped: 300 arcs as paths cost 5 ms where there is no GPU. A bitmap, since a canvas would be
- * copied for every stamp. */
-const stamps = new Map();
-function dotOf(radius, colour, rim) {
-  const scale = window.devicePixelRatio || 1, key = [radius, colour, rim, scale].join();
-  if (!stamps.has(key)) {
-    const side = Math.ceil(2 * (radius + 1.5) * scale), pad = new OffscreenCanvas(side, side), ctx = pad.getContext("2d");
-    ctx.scale(scale, scale);
-    ctx.arc(side / scale / 2, side / scale / 2, radius, 0, 2 * Math.PI);
-    ctx.fillStyle = colour;
-    if (rim) {
-      ctx.lineWidth = 1.4;
-      ctx.strokeStyle = rim;
-      ctx.stroke();
-    }
-    ctx.fill();
-    stamps.set(key, { image: pad.transferToImageBitmap(), side: side / scale });
-  }
-  return stamps.get(key);
-}
-
 /** The same in a small picture: squares, which cost next to nothing. */
 function paintSpecks(ctx, size, points, unit, side, colour) {
   ctx.fillStyle = colour;

@@ -168,7 +168,6 @@ function render({ model, el }) {
     screen.canvas.toBlob((blob) => download(`gan-step-${frame?.rounds ?? 0}.png`, blob));
   }
   // -- what the kernel says
-  const bytes = (b, Type) => new Type(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength));
   function onMessage(m, buffers) {
     clearTimeout(silence);
     say(quiet, "");
@@ -359,11 +358,7 @@ function render({ model, el }) {
     wake();
   };
   const alive = () => send({ kind: "alive", view, hidden: document.hidden });
-  const themes = new MutationObserver(restyle), preference = matchMedia("(prefers-color-scheme: dark)");
-  for (const node of [document.documentElement, document.body]) {
-    themes.observe(node, { attributes: true, attributeFilter: ["class", "style", "theme", "data-jp-theme-light"] });
-  }
-  preference.addEventListener("change", restyle);
+  const stopWatching = watchTheme(restyle);
   document.addEventListener("visibilitychange", alive);
   const heart = setInterval(alive, 4000);
   // Where no kernel answers (a web page, print) the stored picture stays; the first state takes its place.
@@ -383,8 +378,7 @@ function render({ model, el }) {
     clearInterval(heart);
     cancelAnimationFrame(asked);
     document.removeEventListener("visibilitychange", alive);
-    preference.removeEventListener("change", restyle);
-    themes.disconnect();
+    stopWatching();
     for (const part of [screens, overview, controls]) part.close();
     try {
       send({ kind: "bye", view });
