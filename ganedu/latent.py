@@ -67,7 +67,7 @@ def find_z(
     Minimises mean (f(G(z)) - f(x))^2 + prior (|z|^2 / z_dim - 1)^2 by Adam with the rate falling to 0; f is `features`,
     a function of images, or the pixels for None. The second term keeps |z| near sqrt(z_dim), where G was trained. The
     errors are the first term alone, and the best start is the one with the least. G stays as it is, and is asked in
-    eval mode. Raises ValueError for images of another shape than G's, with NaN, for no start or step, or a prior below 0.
+    eval mode. Raises ValueError for images of another shape than G's or with NaN, no start or step, a prior below 0.
     Source: Zhu et al. 2016, section 3; Lipton and Tripathi 2017.
     """
     if starts < 1 or steps < 1 or every < 1 or prior < 0:
