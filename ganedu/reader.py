@@ -53,7 +53,7 @@ def _shape(x: Tensor) -> str:
 
 
 class Reader(nn.Module):
-    """Images (N, 3, 16, 16) in [-1, 1] -> class logits and numbers (N, 10 in all); two 3x3 convolutions, one hidden layer.
+    """Images (N, 3, 16, 16) in [-1, 1] -> logits and numbers, 10 in all; two 3x3 convolutions, one hidden layer.
 
     `features` (N, 64) are what distances live in. 38,570 parameters with width 16.
     """
