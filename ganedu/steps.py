@@ -89,3 +89,33 @@ def acgan_step(
     loss_G.backward(inputs=list(G.parameters()))
     opt_G.step()
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach(), "loss_class": loss_class.detach()}
+
+
+def infogan_step(
+    x_real, *, G, D, opt_G, opt_D, z_dim, code, loss: Loss = non_saturating, penalty=None, info_weight=1.0
+):
+    """One round of InfoGAN: D tells real from fake and reads back from a fake the code c that it was made with.
+
+    `code(z)` is the code in z, which G draws from; `code.nll(q, c)` is -E log Q(c | x), in nats, for what D's second
+    head says. Both players add `info_weight` times it to their loss, so I(c; G(z)) >= H(c) - nll is pushed up.
+    Returns {"loss_D", "loss_G", "nll"} detached. Source: Chen et al. 2016, eq. 5 and 6.
+    """
+    z = torch.randn(len(x_real), z_dim, device=x_real.device)
+    x_fake = G(z).detach()
+    d_fake, q = D.both(x_fake)
+    loss_D = loss.d_loss(D(x_real), d_fake) + info_weight * code.nll(q, code(z))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, x_real, x_fake)
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+
+    z = torch.randn(len(x_real), z_dim, device=x_real.device)
+    d_fake, q = D.both(G(z))
+    d_real = D(x_real).detach() if loss.pairs else None
+    nll = code.nll(q, code(z))
+    loss_G = loss.g_loss(d_fake, d_real) + info_weight * nll
+    opt_G.zero_grad()
+    loss_G.backward(inputs=list(G.parameters()))
+    opt_G.step()
+    return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach(), "nll": nll.detach()}

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 import torch
 
-from ganedu import course, models, steps
+from ganedu import course, infogan, models, steps
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(course.PATTERN))
 N, CLASSES, Z, ROUNDS = 6, 3, 4, 3
@@ -41,18 +41,22 @@ def written_out():
                 yield from (pytest.param(namespace[n], n, id=f"{path.stem}-{n}") for n in names)
 
 
-def players(conditional: bool, heads: bool) -> dict:
-    """Small DCGANs in float64 with their optimisers; equal at every call."""
+def players(conditional: bool, heads: bool, coded: bool = False) -> dict:
+    """Small DCGANs in float64 with their optimisers; equal at every call. `coded`: with InfoGAN's code."""
     torch.manual_seed(0)
     condition = {"n_classes": CLASSES, "condition": "acgan" if heads else "projection"} if conditional else {}
     G = models.DCGenerator(16, 1, Z, width=2, **condition).double()
     D = models.DCDiscriminator(16, 1, width=2, **condition).double()
+    more = {"code": infogan.Code(classes=2, numbers=1)} if coded else {}
+    if coded:
+        G = infogan.CodedGenerator(G, more["code"])
+        D = infogan.CodedDiscriminator(D, more["code"]).double()
     opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-2, betas=(0.5, 0.99)) for m in (G, D))
-    return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
+    return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D, **more}
 
 
-def play(step, conditional: bool, heads: bool) -> tuple[list[dict], dict]:
-    game = players(conditional, heads)
+def play(step, conditional: bool, heads: bool, coded: bool = False) -> tuple[list[dict], dict]:
+    game = players(conditional, heads, coded)
     torch.manual_seed(1)
     records = []
     for _ in range(ROUNDS):
@@ -74,9 +78,9 @@ def test_the_notebooks_step_is_the_packages(written, name, double):
     parameters = inspect.signature(written).parameters
     given = inspect.signature(package).parameters
     assert set(parameters) <= set(given), "the notebook's step takes what the package's step takes, or less"
-    conditional, heads = "labels" in given, name == "acgan_step"
-    records, game = play(written, conditional, heads)
-    expected, other = play(package, conditional, heads)
+    conditional, heads, coded = "labels" in given, name == "acgan_step", "code" in given
+    records, game = play(written, conditional, heads, coded)
+    expected, other = play(package, conditional, heads, coded)
     for ours, theirs in zip(records, expected, strict=True):
         assert ours.keys() == theirs.keys()
         assert not any(v.requires_grad for v in ours.values()), "a record that keeps its graph keeps all of training"
@@ -85,10 +89,10 @@ def test_the_notebooks_step_is_the_packages(written, name, double):
     for player in "GD":
         for (key, a), b in zip(game[player].state_dict().items(), other[player].state_dict().values(), strict=True):
             assert torch.allclose(a.double(), b.double(), rtol=1e-9, atol=1e-9), f"{player}.{key}"
-    before = players(conditional, heads)
+    before = players(conditional, heads, coded)
     assert any(not torch.equal(a, b) for a, b in zip(game["G"].parameters(), before["G"].parameters(), strict=True))
 
 
-def test_notebooks_1_and_4_write_their_steps_out():
+def test_notebooks_1_4_and_11_write_their_steps_out():
     ids = {p.id for p in written_out()}
-    assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step"} <= ids
+    assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step", "11_latent_space-infogan_step"} <= ids

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import log_softmax, logsigmoid
 
-from ganedu import losses, models, steps, training
+from ganedu import infogan, losses, models, steps, training
 
 LR_G, LR_D, N, DIM, Z, K = 0.05, 0.03, 8, 2, 3, 4
 
@@ -110,9 +110,9 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
-def game(conditional=False, heads=False, n=N):
+def game(conditional=False, heads=False, coded=False, n=N):
     torch.manual_seed(0)
-    G, D = Generator(conditional or heads), Discriminator(conditional, heads)
+    G, D = Generator(conditional or heads), Discriminator(conditional, heads or coded)
     x_real, labels = torch.randn(n, DIM), torch.randint(K, (n,))
     players = {"G": G, "D": D, "z_dim": Z, "opt_G": torch.optim.SGD(G.parameters(), LR_G),
                "opt_D": torch.optim.SGD(D.parameters(), LR_D)}  # fmt: skip
@@ -181,6 +181,70 @@ def test_acgan_step_is_the_step_written_by_hand(loss, penalty):
     assert abs(record["loss_class"].item() - loss_class.item()) < 1e-10
 
 
+class WholeCode:
+    """All of z, read by the first of the heads with an error that is squared."""
+
+    def __call__(self, z):
+        return z
+
+    def nll(self, q, c):
+        return (q[:, :Z] - c).square().sum(1).mean()
+
+
+@every_loss
+@every_penalty
+def test_infogan_step_is_the_step_written_by_hand(loss, penalty):
+    players, x_real, _ = game(coded=True)
+    d_goal, g_goal = GOALS[loss.name]
+    g, d = ([p.detach().clone().requires_grad_() for p in players[m].parameters()] for m in "GD")
+
+    def misread(d, x, z):
+        return ((((x @ d[0]).tanh() @ d[2])[:, :Z] - z) ** 2).sum(1).mean()
+
+    torch.manual_seed(1)
+    z = torch.randn(N, Z)
+    x_fake = generate(g, z).detach()
+    loss_D = d_goal(judge(d, x_real), judge(d, x_fake)) + 0.7 * misread(d, x_fake, z)
+    if penalty != "none":
+        loss_D = loss_D + penalise(penalty, lambda t, d=d: judge(d, t), x_real, x_fake)
+    d = descend(d, loss_D, LR_D)
+    z = torch.randn(N, Z)
+    x_fake = generate(g, z)
+    nll = misread(d, x_fake, z)
+    loss_G = g_goal(judge(d, x_fake), judge(d, x_real)) + 0.7 * nll
+    g = descend(g, loss_G, LR_G)
+
+    torch.manual_seed(1)
+    step = partial(steps.infogan_step, code=WholeCode(), info_weight=0.7, loss=loss, penalty=PENALTIES[penalty])
+    record = step(x_real, **players)
+    assert_equal_games(players, record, g, d, loss_D, loss_G)
+    assert abs(record["nll"].item() - nll.item()) < 1e-10
+
+
+def test_infogan_step_runs_in_the_trainer_unchanged():
+    torch.set_default_dtype(torch.float32)
+    code = infogan.Code(classes=2, numbers=1)
+
+    def players():
+        torch.manual_seed(0)
+        G = infogan.CodedGenerator(models.DCGenerator(16, 1, z_dim=8, width=2), code)
+        D = infogan.CodedDiscriminator(models.DCDiscriminator(16, 1, 2), code)
+        return {"G": G, "D": D, "opt_G": torch.optim.Adam(G.parameters()), "opt_D": torch.optim.Adam(D.parameters())}
+
+    x = torch.rand(64, 1, 16, 16) * 2 - 1
+    step = partial(steps.infogan_step, z_dim=8, code=code)
+    trainer = training.Trainer(step, players(), lambda n: x[:n], batch_size=8, seed=3, ema=0.9)
+    list(trainer.run(steps=5))
+    by_hand = players()
+    torch.manual_seed(3)
+    for _ in range(5):
+        step(x[:8], **by_hand)
+    assert set(trainer.history) == {"loss_D", "loss_G", "nll"}
+    for ours, theirs in zip(trainer.modules["G"].parameters(), by_hand["G"].parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+    assert trainer.sample(4).shape == (4, 1, 16, 16)
+
+
 # --------------------------------------------------------------------------------------------- who moves in whose turn
 
 GAMES = {
@@ -189,6 +253,7 @@ GAMES = {
     "relativistic": (partial(steps.train_step, loss=losses.relativistic), {}, False),
     "cgan_step": (steps.cgan_step, {"conditional": True}, True),
     "acgan_step": (steps.acgan_step, {"heads": True}, True),
+    "infogan_step": (partial(steps.infogan_step, code=WholeCode()), {"coded": True}, False),
 }
 every_game = pytest.mark.parametrize(("step", "kind", "labelled"), GAMES.values(), ids=GAMES)
 
@@ -285,3 +350,4 @@ def test_steps_train_the_packages_own_models():
 def test_training_offers_the_steps_under_its_own_name():
     assert training.train_step is steps.train_step
     assert training.cgan_step is steps.cgan_step and training.acgan_step is steps.acgan_step
+    assert training.infogan_step is steps.infogan_step
