@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from .losses import Loss, non_saturating
+from .vae import check_beta, gaussian_kl, gaussian_log_likelihood
 
 
 def train_step(x_real, *, G, D, opt_G, opt_D, z_dim, loss: Loss = non_saturating, penalty=None, n_critic=1):
@@ -89,3 +90,21 @@ def acgan_step(
     loss_G.backward(inputs=list(G.parameters()))
     opt_G.step()
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach(), "loss_class": loss_class.detach()}
+
+
+def vae_step(x_real, *, E, G, opt, sigma=0.2, beta=1.0):
+    """One step of the variational autoencoder: no opponent, one loss; `opt` holds the weights of E and of G.
+
+    The loss, in nats an image, is loss_x + beta loss_z: -E_q log N(x; G(z), sigma^2 I) and KL(q(z|x), p(z)). With
+    beta = 1 it is minus the bound on log p(x). Returns {"loss_x", "loss_z"}, detached. Raises ValueError for a
+    sigma not above 0, or beta below 0. Source: Kingma and Welling 2014, eq. 10; beta, Higgins et al. 2017, eq. 4.
+    """
+    check_beta(beta)
+    mean, log_var = E(x_real)
+    z = mean + (log_var / 2).exp() * torch.randn_like(mean)  # drawn so that the slope passes through z to E
+    loss_x = -gaussian_log_likelihood(x_real, G(z), sigma).mean()
+    loss_z = gaussian_kl(mean, log_var).mean()
+    opt.zero_grad()
+    (loss_x + beta * loss_z).backward()
+    opt.step()
+    return {"loss_x": loss_x.detach(), "loss_z": loss_z.detach()}

@@ -285,3 +285,55 @@ def test_steps_train_the_packages_own_models():
 def test_training_offers_the_steps_under_its_own_name():
     assert training.train_step is steps.train_step
     assert training.cgan_step is steps.cgan_step and training.acgan_step is steps.acgan_step
+
+
+# ------------------------------------------------------------------------------------------ the variational autoencoder
+
+
+class Encoder(torch.nn.Module):
+    """mean = tanh(x A) B, log_var = tanh(x A) C."""
+
+    def __init__(self):
+        super().__init__()
+        self.A, self.B, self.C = (torch.nn.Parameter(torch.randn(s)) for s in ((DIM, 5), (5, Z), (5, Z)))
+
+    def forward(self, x):
+        h = (x @ self.A).tanh()
+        return h @ self.B, h @ self.C
+
+
+@pytest.mark.parametrize(("sigma", "beta"), [(0.5, 1.0), (1.0, 0.0), (0.3, 4.0)])
+def test_vae_step_is_the_step_written_by_hand(sigma, beta):
+    players, x, _ = game()
+    G, E = players["G"], Encoder()
+    weights_before = [p.detach().clone().requires_grad_() for p in (*E.parameters(), *G.parameters())]
+
+    torch.manual_seed(1)
+    A, B, C, *g = weights_before
+    mean, log_var = (x @ A).tanh() @ B, (x @ A).tanh() @ C
+    q = torch.distributions.Normal(mean, (log_var / 2).exp())
+    z = mean + (log_var / 2).exp() * torch.randn(N, Z)
+    loss_x = -torch.distributions.Normal(generate(g, z), sigma).log_prob(x).sum(1).mean()
+    prior = torch.distributions.Normal(torch.zeros(()), torch.ones(()))
+    loss_z = torch.distributions.kl_divergence(q, prior).sum(1).mean()
+    expected = descend(weights_before, loss_x + beta * loss_z, LR_G)
+
+    opt = torch.optim.SGD([*E.parameters(), *G.parameters()], LR_G)
+    torch.manual_seed(1)
+    record = steps.vae_step(x, E=E, G=G, opt=opt, sigma=sigma, beta=beta)
+    for ours, theirs in zip((*E.parameters(), *G.parameters()), expected, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+    assert abs(record["loss_x"].item() - loss_x.item()) < 1e-10 and abs(record["loss_z"].item() - loss_z.item()) < 1e-10
+    assert not any(v.requires_grad for v in record.values())
+
+
+def test_vae_step_refuses_a_negative_beta_before_it_moves_anything():
+    players, x, _ = game()
+    E = Encoder()
+    before = weights(E)
+    opt = torch.optim.SGD([*E.parameters(), *players["G"].parameters()], 1.0)
+    with pytest.raises(ValueError, match="beta=-1"):
+        steps.vae_step(x, E=E, G=players["G"], opt=opt, beta=-1)
+    with pytest.raises(ValueError, match="sigma=0"):
+        steps.vae_step(x, E=E, G=players["G"], opt=opt, sigma=0)
+    assert torch.equal(weights(E), before)
