@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from .losses import Loss, non_saturating
+from .vae import check_beta, gaussian_kl, gaussian_log_likelihood
 
 
 def train_step(x_real, *, G, D, opt_G, opt_D, z_dim, loss: Loss = non_saturating, penalty=None, n_critic=1):
@@ -119,3 +120,53 @@ def infogan_step(
     loss_G.backward(inputs=list(G.parameters()))
     opt_G.step()
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach(), "nll": nll.detach()}
+
+
+def vae_step(x_real, *, E, G, opt, sigma=0.2, beta=1.0):
+    """One step of the variational autoencoder: no opponent, one loss; `opt` holds the weights of E and of G.
+
+    The loss, in nats an image, is loss_x + beta loss_z: -E_q log N(x; G(z), sigma^2 I) and KL(q(z|x), p(z)). With
+    beta = 1 it is minus the bound on log p(x). Returns {"loss_x", "loss_z"}, detached. Raises ValueError for a
+    sigma not above 0, or beta below 0. Source: Kingma and Welling 2014, eq. 10; beta, Higgins et al. 2017, eq. 4.
+    """
+    check_beta(beta)
+    mean, log_var = E(x_real)
+    z = mean + (log_var / 2).exp() * torch.randn_like(mean)  # drawn so that the slope passes through z to E
+    loss_x = -gaussian_log_likelihood(x_real, G(z), sigma).mean()
+    loss_z = gaussian_kl(mean, log_var).mean()
+    opt.zero_grad()
+    (loss_x + beta * loss_z).backward()
+    opt.step()
+    return {"loss_x": loss_x.detach(), "loss_z": loss_z.detach()}
+
+
+def vae_gan_step(
+    x_real, *, E, G, D, opt_E, opt_G, opt_D, loss: Loss = non_saturating, sigma=1.0, beta=1.0, feature_weight=1e-3
+):
+    """One round of the VAE-GAN: a VAE whose error is measured in D's features, and D, which judges all that G draws.
+
+    D learns to tell `x_real` from fakes, half of them decoded from E's codes, half from the prior's noise. Then, with
+    loss_x = -E_q log N(f(x); f(G(z)), sigma^2 I) for f = `D.features`, E takes loss_x + beta KL(q(z|x), p(z)), in nats
+    an image, and G takes feature_weight loss_x + its adversarial loss. Returns {"loss_D", "loss_G", "loss_x",
+    "loss_z"}, detached. Raises ValueError for a sigma not above 0, beta below 0, or a relativistic loss, which pairs
+    reals with equally many fakes. Source: Larsen et al. 2016, algorithm 1, where feature_weight is gamma.
+    """
+    check_beta(beta)
+    mean, log_var = E(x_real)
+    z = mean + (log_var / 2).exp() * torch.randn_like(mean)
+    x_fake = torch.cat([x_again := G(z), G(torch.randn_like(z))])
+    loss_D = loss.d_loss(D(x_real), D(x_fake.detach()))
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+
+    loss_x = -gaussian_log_likelihood(D.features(x_real).detach(), D.features(x_again), sigma).mean()
+    loss_z = gaussian_kl(mean, log_var).mean()
+    loss_G = loss.g_loss(D(x_fake), None)
+    opt_E.zero_grad()
+    opt_G.zero_grad()
+    (loss_x + beta * loss_z).backward(inputs=list(E.parameters()), retain_graph=True)
+    (feature_weight * loss_x + loss_G).backward(inputs=list(G.parameters()))  # through D, but not for D
+    opt_E.step()
+    opt_G.step()
+    return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach(), "loss_x": loss_x.detach(), "loss_z": loss_z.detach()}

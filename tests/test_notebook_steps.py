@@ -12,7 +12,7 @@ import nbformat
 import pytest
 import torch
 
-from ganedu import course, infogan, models, steps
+from ganedu import course, infogan, models, steps, vae
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(course.PATTERN))
 N, CLASSES, Z, ROUNDS = 6, 3, 4, 3
@@ -55,13 +55,26 @@ def players(conditional: bool, heads: bool, coded: bool = False) -> dict:
     return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D, **more}
 
 
-def play(step, conditional: bool, heads: bool, coded: bool = False) -> tuple[list[dict], dict]:
-    game = players(conditional, heads, coded)
+def vae_players() -> dict:
+    torch.manual_seed(0)
+    E, G = vae.Encoder(16, 1, Z, width=2).double(), models.DCGenerator(16, 1, Z, width=2).double()
+    return {"E": E, "G": G, "opt": torch.optim.Adam([*E.parameters(), *G.parameters()], 1e-2)}
+
+
+def team(name: str, conditional: bool) -> dict:
+    """The players of the package's step of that name, and z_dim where it draws z itself."""
+    if name == "vae_step":
+        return vae_players()
+    return {**players(conditional, name == "acgan_step", name == "infogan_step"), "z_dim": Z}
+
+
+def play(step, name: str, conditional: bool) -> tuple[list[dict], dict]:
+    game = team(name, conditional)
     torch.manual_seed(1)
     records = []
     for _ in range(ROUNDS):
         x_real, labels = torch.rand(N, 1, 16, 16) * 2 - 1, torch.randint(CLASSES, (N,))
-        records.append(step(*((x_real, labels) if conditional else (x_real,)), **game, z_dim=Z))
+        records.append(step(*((x_real, labels) if conditional else (x_real,)), **game))
     return records, game
 
 
@@ -78,21 +91,22 @@ def test_the_notebooks_step_is_the_packages(written, name, double):
     parameters = inspect.signature(written).parameters
     given = inspect.signature(package).parameters
     assert set(parameters) <= set(given), "the notebook's step takes what the package's step takes, or less"
-    conditional, heads, coded = "labels" in given, name == "acgan_step", "code" in given
-    records, game = play(written, conditional, heads, coded)
-    expected, other = play(package, conditional, heads, coded)
+    conditional = "labels" in given
+    records, game = play(written, name, conditional)
+    expected, other = play(package, name, conditional)
     for ours, theirs in zip(records, expected, strict=True):
         assert ours.keys() == theirs.keys()
         assert not any(v.requires_grad for v in ours.values()), "a record that keeps its graph keeps all of training"
         for key in ours:
             assert abs(ours[key].item() - theirs[key].item()) < 1e-9, key
-    for player in "GD":
+    for player in (p for p, m in game.items() if isinstance(m, torch.nn.Module)):
         for (key, a), b in zip(game[player].state_dict().items(), other[player].state_dict().values(), strict=True):
             assert torch.allclose(a.double(), b.double(), rtol=1e-9, atol=1e-9), f"{player}.{key}"
-    before = players(conditional, heads, coded)
+    before = team(name, conditional)
     assert any(not torch.equal(a, b) for a, b in zip(game["G"].parameters(), before["G"].parameters(), strict=True))
 
 
-def test_notebooks_1_4_and_11_write_their_steps_out():
+def test_notebooks_1_4_11_and_12_write_their_steps_out():
     ids = {p.id for p in written_out()}
-    assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step", "11_latent_space-infogan_step"} <= ids
+    assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step"} <= ids
+    assert {"11_latent_space-infogan_step", "12_vae_and_gan-vae_step"} <= ids

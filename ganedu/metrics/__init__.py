@@ -27,5 +27,6 @@ from .neighbours import (
 )
 from .overfitting import Copying, Membership, UTest, auc, copying, copying_u, membership_advantage
 from .panel import judge_all, judge_few
+from .spectrum import sharpness, spectrum
 from .truth import good_share, modes_covered, nearest_mode
 from .two_sample import TwoSample, classifier_two_sample
