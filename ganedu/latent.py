@@ -173,6 +173,29 @@ def direction(z: Tensor, y: Tensor) -> Tensor:
     return w / w.norm()
 
 
+def told(along: Tensor, z: Tensor, y: Tensor, z_new: Tensor, y_new: Tensor) -> float:
+    """What the coordinate z @ along tells of y on new z: 1 all, 0 no more than saying the same of every z.
+
+    For numbers y (N,) R^2 of the straight line fitted on (z, y), against the mean of y. For True and False (accuracy -
+    guess) / (1 - guess), with guess the more frequent answer's share of y_new, and the cut where z had y's share above
+    it. Below 0 where it is worse than saying the same always. Raises ValueError for shapes that do not go together, or
+    y that is constant.
+    """
+    if any(len(a) != len(b) or a.ndim != 2 or a.shape[1:] != along.shape for a, b in ((z, y), (z_new, y_new))):
+        shapes = ", ".join(str(tuple(t.shape)) for t in (along, z, y, z_new, y_new))
+        raise ValueError(f"give a direction (z_dim,), z (N, z_dim) with y (N,), and new ones (M, ...): got {shapes}.")
+    if any(bool((part == part[0]).all()) for part in (y, y_new)):
+        raise ValueError("y is the same for all z: there is nothing to tell.")
+    u, u_new = z @ along, z_new @ along
+    if y.dtype != torch.bool:
+        slope = torch.cov(torch.stack([u, y]))
+        guess = y.mean() + slope[0, 1] / slope[0, 0] * (u_new - u.mean())
+        return 1 - ((y_new - guess).square().mean() / (y_new - y.mean()).square().mean()).item()
+    cut = u.quantile(1 - y.double().mean().to(u.dtype))
+    right, share = ((u_new > cut) == y_new).float().mean(), y_new.float().mean()
+    return ((right - (1 - share).maximum(share)) / share.minimum(1 - share)).item()
+
+
 def put(z: Tensor, along: Tensor, value: float | Tensor) -> Tensor:
     """z (N, z_dim) with its coordinate along the unit vector set to `value`, everything across it unchanged.
 

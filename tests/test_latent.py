@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
 from torch import nn
 
 from ganedu import latent, models
-from ganedu.latent import direction, find_z, lerp, pca_directions, put, slerp
+from ganedu.latent import direction, find_z, lerp, pca_directions, put, slerp, told
 
 
 class Linear(nn.Module):
@@ -201,3 +202,43 @@ def test_put_refuses_what_is_no_direction():
     with pytest.raises(ValueError, match="length 1"):
         put(random(5, 4), torch.ones(4), 1.0)
     assert latent.put(random(5, 4), torch.eye(4)[0], 1.0).shape == (5, 4)
+
+
+def test_what_a_direction_tells_of_a_number_is_the_square_of_the_correlation():
+    """y = 3 u + noise of variance 4 has R^2 9 / 13 along u, none across it, and half of it along the diagonal."""
+    z, new = random(20_000, 3), random(20_000, 3, seed=1)
+    y, y_new = (3 * part[:, 0] + 2 * random(20_000, seed=2 + i) for i, part in enumerate((z, new)))
+    e = torch.eye(3)
+    assert abs(told(e[0], z, y, new, y_new) - 9 / 13) < 0.02
+    assert abs(told(-e[0], z, y, new, y_new) - 9 / 13) < 0.02
+    assert abs(told(e[1], z, y, new, y_new)) < 0.01
+    assert abs(told((e[0] + e[1]) / 2**0.5, z, y, new, y_new) - 4.5 / 13) < 0.02
+    linear = LinearRegression().fit(z[:, :1], y)
+    assert abs(told(e[0], z, y, new, y_new) - linear.score(new[:, :1], y_new)) < 1e-3
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.8])
+def test_what_a_direction_tells_of_a_yes_or_no_is_the_accuracy_above_the_guess(cut):
+    z, new = random(20_000, 3), random(20_000, 3, seed=1)
+    e = torch.eye(3)
+    assert told(e[0], z, z[:, 0] > cut, new, new[:, 0] > cut) > 0.97
+    assert told(-e[0], z, z[:, 0] > cut, new, new[:, 0] > cut) < 0
+    share = float((new[:, 0] > cut).float().mean())  # across it the answers are independent of the truth
+    chance = share**2 + (1 - share) ** 2
+    expected = (chance - max(share, 1 - share)) / min(share, 1 - share)
+    assert abs(told(e[1], z, z[:, 0] > cut, new, new[:, 0] > cut) - expected) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("z", "y", "said"),
+    [
+        (random(50, 4), random(50), "got"),
+        (random(50, 3), random(49), "got"),
+        (random(50), random(50), "got"),
+        (random(50, 3), torch.ones(50), "the same"),
+        (random(50, 3), torch.zeros(50, dtype=torch.bool), "the same"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(z, y, said):
+    with pytest.raises(ValueError, match=said):
+        told(torch.eye(3)[0], z, y, z, y)
