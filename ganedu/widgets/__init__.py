@@ -3,7 +3,8 @@
 from .choice import choose
 from .pictures import explore, show, watch
 
-__all__ = ["ImageMap", "PhasePlane", "Playground", "choose", "explore", "image_map", "plane", "show", "watch"]
+__all__ = ["ImageMap", "PhasePlane", "Playground", "Sketch", "choose", "explore", "image_map", "plane", "show",
+           "sketch", "watch"]  # fmt: skip
 
 
 def __getattr__(name: str):
@@ -19,4 +20,8 @@ def __getattr__(name: str):
         from . import atlas
 
         return getattr(atlas, name)
+    if name in ("Sketch", "sketch"):
+        from . import pad
+
+        return getattr(pad, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
