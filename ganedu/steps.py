@@ -91,9 +91,7 @@ def acgan_step(
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach(), "loss_class": loss_class.detach()}
 
 
-def pix2pix_step(
-    x_real, outline, *, G, D, opt_G, opt_D, loss: Loss = non_saturating, gan_weight=1.0, l1_weight=100.0
-):
+def pix2pix_step(x_real, outline, *, G, D, opt_G, opt_D, loss: Loss = non_saturating, gan_weight=1.0, l1_weight=100.0):
     """One round of paired translation: D tells pairs (picture, outline) apart, G fools it and stays near the picture.
 
     `outline` (N, 1, H, W) belongs to `x_real` (N, C, H, W). G's loss is gan_weight times the adversarial one plus

@@ -44,9 +44,8 @@ def silhouettes(x: Tensor, threshold: float = -0.9) -> Tensor:
     What is brighter than `threshold`, its holes filled, less its inside: the pixels of which all eight neighbours
     belong to it as well. Raises ValueError as `edges`.
     """
-    from scipy.ndimage import binary_fill_holes
-
     import numpy as np
+    from scipy.ndimage import binary_fill_holes
 
     plane = np.zeros((3, 3, 3), bool)
     plane[1, [0, 1, 1, 1, 2], [1, 0, 1, 2, 1]] = True  # neighbours within one image, none in the next
@@ -158,8 +157,8 @@ class UNet(nn.Module):
 class PatchDiscriminator(nn.Module):
     """Pictures (N, channels, H, W) and their outlines -> logits (N * h * w,), one for each patch of each picture.
 
-    One convolution (4x4, stride 2) a halving, LeakyReLU(0.2) after each: a logit sees `patch` pixels a side, 4, 10 or 22. With
-    patch=None it sees all, three halvings and a linear layer, for pictures of `image_size`: (N,). The outline
+    One convolution (4x4, stride 2) a halving, LeakyReLU(0.2) after each: a logit sees `patch` pixels a side, 4, 10 or
+    22. With patch=None it sees all, three halvings and a linear layer, for pictures of `image_size`: (N,). The outline
     enters as one more channel; with outline=False it is ignored. Raises ValueError for another patch, or a picture and
     an outline of two sizes. Source: Isola et al. 2017, section 3.2.2.
     """
@@ -197,3 +196,44 @@ def translate(G: UNet, outline: Tensor, seed: int = 0, batch_size: int = 500) ->
     check_outline(outline)
     with seeded(seed), torch.no_grad():
         return torch.cat([G(part).cpu() for part in outline.float().split(batch_size)])
+
+
+# ----------------------------------------------------------------------------------------------- what came of it
+
+
+def follows(outline: Tensor, again: Tensor) -> Tensor:
+    """How well the outline of a result, `again`, is the one that was asked for: (N,) from 0 to 1.
+
+    The harmonic mean of two shares: ink of `again` that has ink of `outline` on it or beside it (8 neighbours), and the
+    other way round. 0 where either is empty. Raises ValueError for two shapes.
+    """
+    if outline.shape != again.shape:
+        raise ValueError(f"outlines {tuple(outline.shape)} and {tuple(again.shape)} must be of one shape.")
+
+    def near(a: Tensor, b: Tensor) -> Tensor:
+        return (a * F.max_pool2d(b, 3, 1, 1)).flatten(1).sum(1) / a.flatten(1).sum(1).clamp(min=1)
+
+    a, b = near(again, outline), near(outline, again)
+    return 2 * a * b / (a + b).clamp(min=1e-12)
+
+
+def spread(draws: Tensor) -> Tensor:
+    """How far k answers (k, N, C, H, W) to one outline lie apart: mean |difference| a pixel over all pairs, (N,).
+
+    In units of pictures in [-1, 1]: 2 is black against white everywhere. Raises ValueError for fewer than two answers.
+    """
+    if len(draws) < 2:
+        raise ValueError("one answer has no spread: give two or more draws, (k, N, C, H, W).")
+    pairs = [(draws[i] - draws[j]).abs().flatten(1).mean(1) for i in range(len(draws)) for j in range(i)]
+    return torch.stack(pairs).mean(0)
+
+
+def nearest_outline(outline: Tensor, known: Tensor, k: int = 1) -> Tensor:
+    """Indices (N, k) of the k outlines in `known` nearest to each, once both are blurred by 5x5 binomial weights.
+
+    Blurred, since two lines a pixel apart share no ink. Euclidean distance.
+    """
+    line = torch.tensor([1.0, 4, 6, 4, 1], device=outline.device) / 16
+    weights = (line[:, None] * line)[None, None]
+    a, b = (F.conv2d(x.float(), weights, padding=2).flatten(1) for x in (outline, known))
+    return torch.cat([torch.cdist(part, b).topk(k, largest=False).indices for part in a.split(500)])

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 import torch
 
-from ganedu import course, models, steps
+from ganedu import course, models, steps, translation
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(course.PATTERN))
 N, CLASSES, Z, ROUNDS = 6, 3, 4, 3
@@ -51,13 +51,31 @@ def players(conditional: bool, heads: bool) -> dict:
     return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
 
 
-def play(step, conditional: bool, heads: bool) -> tuple[list[dict], dict]:
-    game = players(conditional, heads)
+def translators() -> dict:
+    """A U-Net and its D of patches in float64 with their optimisers."""
+    torch.manual_seed(0)
+    G, D = translation.UNet(width=4).double(), translation.PatchDiscriminator(width=4).double()
+    opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-2, betas=(0.5, 0.99)) for m in (G, D))
+    return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
+
+
+def team(name: str, conditional: bool) -> dict:
+    """The players of the package's step of that name, and z_dim where it draws z itself."""
+    return translators() if name == "pix2pix_step" else {**players(conditional, name == "acgan_step"), "z_dim": Z}
+
+
+def play(step, name: str, conditional: bool) -> tuple[list[dict], dict]:
+    game = team(name, conditional)
     torch.manual_seed(1)
     records = []
     for _ in range(ROUNDS):
-        x_real, labels = torch.rand(N, 1, 16, 16) * 2 - 1, torch.randint(CLASSES, (N,))
-        records.append(step(*((x_real, labels) if conditional else (x_real,)), **game, z_dim=Z))
+        x_real, labels, outline = (
+            torch.rand(N, 1, 16, 16) * 2 - 1,
+            torch.randint(CLASSES, (N,)),
+            torch.rand(N, 1, 16, 16),
+        )
+        batch = (x_real, outline) if name == "pix2pix_step" else (x_real, labels) if conditional else (x_real,)
+        records.append(step(*batch, **game))
     return records, game
 
 
@@ -74,9 +92,9 @@ def test_the_notebooks_step_is_the_packages(written, name, double):
     parameters = inspect.signature(written).parameters
     given = inspect.signature(package).parameters
     assert set(parameters) <= set(given), "the notebook's step takes what the package's step takes, or less"
-    conditional, heads = "labels" in given, name == "acgan_step"
-    records, game = play(written, conditional, heads)
-    expected, other = play(package, conditional, heads)
+    conditional = "labels" in given
+    records, game = play(written, name, conditional)
+    expected, other = play(package, name, conditional)
     for ours, theirs in zip(records, expected, strict=True):
         assert ours.keys() == theirs.keys()
         assert not any(v.requires_grad for v in ours.values()), "a record that keeps its graph keeps all of training"
@@ -85,10 +103,10 @@ def test_the_notebooks_step_is_the_packages(written, name, double):
     for player in "GD":
         for (key, a), b in zip(game[player].state_dict().items(), other[player].state_dict().values(), strict=True):
             assert torch.allclose(a.double(), b.double(), rtol=1e-9, atol=1e-9), f"{player}.{key}"
-    before = players(conditional, heads)
+    before = team(name, conditional)
     assert any(not torch.equal(a, b) for a, b in zip(game["G"].parameters(), before["G"].parameters(), strict=True))
 
 
-def test_notebooks_1_and_4_write_their_steps_out():
+def test_notebooks_1_4_and_14_write_their_steps_out():
     ids = {p.id for p in written_out()}
-    assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step"} <= ids
+    assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step", "14_paired_translation-pix2pix_step"} <= ids
