@@ -19,6 +19,7 @@ CASES = {
     "07_gan_clinic": (6, [("c", "Its best answer"), ("room", "Room 12")]),
     "08_evaluation": (1, [("N", "N = 10,000"), ("seeds", "better by 6.6")]),
     "09_overfitting": (0, [("threshold", "caught 0%"), ("images", "5,000 images")]),
+    "14_paired_translation": (1, [("p", "white in 100%"), ("weight λ", "λ = ∞"), ("step", "step 0:")]),
 }
 
 
