@@ -170,3 +170,26 @@ def vae_gan_step(
     opt_E.step()
     opt_G.step()
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach(), "loss_x": loss_x.detach(), "loss_z": loss_z.detach()}
+
+
+def pix2pix_step(x_real, outline, *, G, D, opt_G, opt_D, loss: Loss = non_saturating, gan_weight=1.0, l1_weight=100.0):
+    """One round of paired translation: D tells pairs (picture, outline) apart, G fools it and stays near the picture.
+
+    `outline` (N, 1, H, W) belongs to `x_real` (N, C, H, W). G's loss is gan_weight times the adversarial one plus
+    l1_weight times the mean of |G(outline) - x_real| over all pixels; D gives a logit a patch, and both losses are
+    means over patches. Chance, where there is any, is inside G. Returns {"loss_D", "loss_G", "loss_l1"}, detached, the
+    last two without weights. Source: Isola et al. 2017, eq. 4 (l1_weight is lambda; D's loss is not halved here).
+    """
+    x_fake = G(outline)
+    loss_D = loss.d_loss(D(x_real, outline), D(x_fake.detach(), outline))
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+
+    d_real = D(x_real, outline).detach() if loss.pairs else None
+    loss_G = loss.g_loss(D(x_fake, outline), d_real)
+    loss_l1 = (x_fake - x_real).abs().mean()
+    opt_G.zero_grad()
+    (gan_weight * loss_G + l1_weight * loss_l1).backward(inputs=list(G.parameters()))  # through D, but for G alone
+    opt_G.step()
+    return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach(), "loss_l1": loss_l1.detach()}

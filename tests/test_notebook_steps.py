@@ -12,7 +12,7 @@ import nbformat
 import pytest
 import torch
 
-from ganedu import course, infogan, models, steps, vae
+from ganedu import course, infogan, models, steps, translation, vae
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(course.PATTERN))
 N, CLASSES, Z, ROUNDS = 6, 3, 4, 3
@@ -61,10 +61,20 @@ def vae_players() -> dict:
     return {"E": E, "G": G, "opt": torch.optim.Adam([*E.parameters(), *G.parameters()], 1e-2)}
 
 
+def translators() -> dict:
+    """A U-Net and its D of patches in float64 with their optimisers."""
+    torch.manual_seed(0)
+    G, D = translation.UNet(width=4).double(), translation.PatchDiscriminator(width=4).double()
+    opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-2, betas=(0.5, 0.99)) for m in (G, D))
+    return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
+
+
 def team(name: str, conditional: bool) -> dict:
     """The players of the package's step of that name, and z_dim where it draws z itself."""
     if name == "vae_step":
         return vae_players()
+    if name == "pix2pix_step":
+        return translators()
     return {**players(conditional, name == "acgan_step", name == "infogan_step"), "z_dim": Z}
 
 
@@ -74,7 +84,9 @@ def play(step, name: str, conditional: bool) -> tuple[list[dict], dict]:
     records = []
     for _ in range(ROUNDS):
         x_real, labels = torch.rand(N, 1, 16, 16) * 2 - 1, torch.randint(CLASSES, (N,))
-        records.append(step(*((x_real, labels) if conditional else (x_real,)), **game))
+        batch = (x_real, labels) if conditional else (x_real,)
+        batch = (x_real, torch.rand(N, 1, 16, 16)) if name == "pix2pix_step" else batch
+        records.append(step(*batch, **game))
     return records, game
 
 
@@ -106,7 +118,7 @@ def test_the_notebooks_step_is_the_packages(written, name, double):
     assert any(not torch.equal(a, b) for a, b in zip(game["G"].parameters(), before["G"].parameters(), strict=True))
 
 
-def test_notebooks_1_4_11_and_12_write_their_steps_out():
+def test_notebooks_1_4_11_12_and_14_write_their_steps_out():
     ids = {p.id for p in written_out()}
     assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step"} <= ids
-    assert {"11_latent_space-infogan_step", "12_vae_and_gan-vae_step"} <= ids
+    assert {"11_latent_space-infogan_step", "12_vae_and_gan-vae_step", "14_paired_translation-pix2pix_step"} <= ids
