@@ -15,7 +15,7 @@ from torch import Tensor, nn
 def lerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     """(1 - t) a + t b: the straight line from a at t = 0 to b at t = 1. A tensor t (T,) gives (T, z_dim)."""
     _check_pair(a, b)
-    t = torch.as_tensor(t, dtype=a.dtype)[..., None] if isinstance(t, Tensor) else t
+    t = torch.as_tensor(t, dtype=a.dtype)[..., None]
     return (1 - t) * a + t * b
 
 
@@ -35,8 +35,8 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     if cosine < -1 + 1e-6:
         raise ValueError("the two vectors point against each other, so no arc between them is the shortest.")
     w = cosine.acos()
-    t = torch.as_tensor(t, dtype=a.dtype)[..., None] if isinstance(t, Tensor) else t
-    return (torch.sin((1 - torch.as_tensor(t)) * w) * a + torch.sin(torch.as_tensor(t) * w) * b) / w.sin()
+    t = torch.as_tensor(t, dtype=a.dtype)[..., None]
+    return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / w.sin()
 
 
 def _check_pair(a: Tensor, b: Tensor) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from . import shapes
+from .data import to_float
 
 IMAGE_SIZE = 16
 CLASSES = {  # the factors that name something, with their classes as `ganedu.shapes` numbers them
@@ -42,14 +43,12 @@ def render(factors: Tensor) -> Tensor:
 def _check(factors: Tensor) -> None:
     counts = torch.tensor([len(of) for of in CLASSES.values()])
     if factors.ndim != 2 or factors.shape[1] != len(FACTORS) or not factors.isfinite().all():
-        raise ValueError(f"factors must be (n, {len(FACTORS)}), finite: {', '.join(FACTORS)}; got {_shape(factors)}.")
+        raise ValueError(
+            f"factors must be (n, {len(FACTORS)}), finite: {', '.join(FACTORS)}; got {tuple(factors.shape)}."
+        )
     named, numbers = factors[:, : len(counts)], factors[:, len(counts) :]
     if ((named < 0) | (named >= counts) | (named != named.floor())).any() or (numbers.abs() > 1.0001).any():
         raise ValueError(f"{', '.join(CLASSES)} are class numbers from 0, {', '.join(RANGES)} lie in -1 to 1.")
-
-
-def _shape(x: Tensor) -> str:
-    return str(tuple(x.shape))
 
 
 class Reader(nn.Module):
@@ -87,7 +86,7 @@ def train_reader(steps: int = 800, batch_size: int = 128, lr: float = 3e-3, seed
 
     with seeded(seed):
         factors = draw(10_000)
-        x = render(factors).div(127.5).sub(1)
+        x = to_float(render(factors))
         reader = Reader()
         optimiser = torch.optim.Adam(reader.parameters(), lr)
         schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
@@ -112,10 +111,10 @@ def read(reader: Reader, x: Tensor, batch_size: int = 500) -> Tensor:
     for images of another shape or with values that are not finite.
     """
     if x.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE) or not len(x):
-        raise ValueError(f"the reader takes images (N, 3, {IMAGE_SIZE}, {IMAGE_SIZE}): got {_shape(x)}.")
+        raise ValueError(f"the reader takes images (N, 3, {IMAGE_SIZE}, {IMAGE_SIZE}): got {tuple(x.shape)}.")
     if not x.isfinite().all():
         raise ValueError("the images hold NaN or infinity: look at the generator before you measure it.")
-    x = x.float().div(127.5).sub(1) if x.dtype == torch.uint8 else x
+    x = to_float(x) if x.dtype == torch.uint8 else x
     rows = []
     for part in x.split(batch_size):
         *logits, numbers = reader(part)

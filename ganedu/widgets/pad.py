@@ -75,7 +75,7 @@ class Sketch(anywidget.AnyWidget):
     @property
     def ink(self) -> torch.Tensor:
         """The drawing (1, size, size) in [0, 1], as `answer` gets it."""
-        return torch.tensor(list(self.drawing)).view(1, self.size, self.size) / 255
+        return _tensor(self.drawing).view(1, self.size, self.size) / 255
 
     def render(self) -> None:
         """The answer anew; a mistake that comes of it is said in `text`."""
@@ -124,7 +124,7 @@ class Sketch(anywidget.AnyWidget):
         if not any(self.drawing):
             return self._first
         n, height, width, channels = self.shape or (0, 1, 1, 1)
-        made = torch.tensor(list(self.pictures), dtype=torch.uint8).view(n, height, width, channels)
+        made = _tensor(self.pictures).view(n, height, width, channels)
         return (self.ink * 255).round().to(torch.uint8), made.permute(0, 3, 1, 2) if n else None, self.text
 
     @property
@@ -252,6 +252,10 @@ def _checked(x) -> torch.Tensor:
         low_high = f" from {x.min():.3g} to {x.max():.3g}" if x.isfinite().all() else ", not all of them finite"
         raise WrongAnswer(f"answer gave {x.dtype} values{low_high}: it must return floats in [-1, 1].")
     return to_uint8(x.detach().cpu())
+
+
+def _tensor(data: bytes) -> torch.Tensor:
+    return torch.tensor(np.frombuffer(data, np.uint8))
 
 
 def _pixels(x: torch.Tensor) -> bytes:

@@ -20,8 +20,8 @@ def png(fig, close: bool = True, photo: bool = False) -> bytes:
     """The figure as PNG; closed afterwards, so that pyplot neither shows it again nor keeps it.
 
     In a palette of 256 colours, which greys pass unchanged and charts with no difference to see, at well under half the
-    bytes: a slow line gets its picture sooner. Photographs keep all their colours; small ones,
-    which have few, are not known as such: then say `photo`.
+    bytes: a slow line gets its picture sooner. Photographs keep all their colours; small ones, which have few, are not
+    known as such: then say `photo`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
@@ -29,8 +29,8 @@ def png(fig, close: bool = True, photo: bool = False) -> bytes:
     canvas = FigureCanvasAgg(fig)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    charted = not photo and picture.getcolors(2**13)
-    if charted:  # "maximum coverage" keeps the rare colours of a colour scale; median cut bends them
+    if not photo and picture.getcolors(2**13):
+        # "maximum coverage" keeps the rare colours of a colour scale, which median cut bends
         picture = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     picture.save(buffer, format="png")
