@@ -2,16 +2,14 @@
 
 import io
 import math
-from pathlib import Path
 
 import anywidget
 import numpy as np
 import traitlets
 
 from .. import plots
-from .pictures import display_widget, png
+from .pictures import display_widget, joined, png
 
-HERE = Path(__file__).parent
 MOST, LARGEST, NEAREST = 2_500, 64, 12  # images, pixels of their sides, neighbours of each
 THUMB, THUMBS = 0.046, 150  # in a page without kernel: side of the images drawn on the map, whose own is 1; at most
 # Colours of classes, (on light, on dark): Okabe and Ito's six that can be seen on white, and four more. To no eye, of
@@ -29,8 +27,7 @@ class ImageMap(anywidget.AnyWidget):
     The page gets everything at once, as traits, and asks for nothing: a map stays alive when its kernel has gone.
     """
 
-    _esm = "\n".join((HERE / part).read_text(encoding="utf-8") for part in ("page/1_helpers.js", "atlas.js"))
-    _css = HERE / "atlas.css"
+    _esm, _css = joined("page/1_helpers.js", "atlas.js"), joined("theme.css", "atlas.css")
     sheet = traitlets.Bytes().tag(sync=True)  # a PNG of all images in rows, from left to right
     columns = traitlets.Int().tag(sync=True)  # images in a row of it
     size = traitlets.List(traitlets.Int()).tag(sync=True)  # height and width of an image

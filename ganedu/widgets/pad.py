@@ -2,7 +2,6 @@
 
 import base64
 import math
-from pathlib import Path
 
 import anywidget
 import ipywidgets as w
@@ -12,10 +11,8 @@ import traitlets
 
 from .. import plots
 from ..data import to_float, to_uint8
-from .pictures import Explorer, control, display_widget, png
+from .pictures import Explorer, control, display_widget, joined, png
 
-HERE = Path(__file__).parent
-PARTS = ("page/1_helpers.js", "ink.js", "pad.js")
 SMALLEST, LARGEST = 28, 64  # pixels along a side of the pad
 MOST = 24  # images, or examples, to choose from
 ANSWERS, ANSWER_SIDE = 16, 128  # images of an answer, at most, and pixels of their sides
@@ -33,8 +30,7 @@ class Sketch(anywidget.AnyWidget):
     gets the answer's pixels as they are: at these sizes a PNG would save little, and could not be drawn at once.
     """
 
-    _esm = "\n".join((HERE / part).read_text(encoding="utf-8") for part in PARTS)
-    _css = HERE / "pad.css"
+    _esm, _css = joined("page/1_helpers.js", "ink.js", "pad.js"), joined("theme.css", "pad.css")
     size = traitlets.Int().tag(sync=True)
     thickness = traitlets.Float().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)

@@ -1,7 +1,6 @@
 """The phase plane of a game of two numbers: drag its start, and see its path at once. `plane` shows it."""
 
 import math
-from pathlib import Path
 
 import anywidget
 import ipywidgets as w
@@ -10,9 +9,8 @@ import torch
 import traitlets
 
 from .. import plots
-from .pictures import Explorer, control, display_widget, png
+from .pictures import Explorer, control, display_widget, joined, png
 
-HERE = Path(__file__).parent
 CELLS = 15  # arrows along a side
 DOTS = 300  # steps up to which each gets a dot
 SHADES = 24  # of the path, from its start, pale, to its end
@@ -29,8 +27,7 @@ class PhasePlane(anywidget.AnyWidget):
     The page says where the start is, and waits with the next place until `answer` repeats which place it was.
     """
 
-    _esm = "\n".join((HERE / part).read_text(encoding="utf-8") for part in ("page/1_helpers.js", "phase_plane.js"))
-    _css = HERE / "phase_plane.css"
+    _esm, _css = joined("page/1_helpers.js", "phase_plane.js"), joined("theme.css", "phase_plane.css")
     limit = traitlets.Float().tag(sync=True)
     labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)

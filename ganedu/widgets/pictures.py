@@ -8,11 +8,13 @@ import asyncio
 import base64
 import html
 import io
+from pathlib import Path
 
 import ipywidgets as w
 import numpy as np
 from IPython.display import display
 
+HERE = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -39,6 +41,11 @@ def png(fig, close: bool = True, photo: bool = False) -> bytes:
 
         plt.close(fig)
     return buffer.getvalue()
+
+
+def joined(*parts: str) -> str:
+    """The files of this folder, one after the other: the scripts, or the styles, of one page."""
+    return "\n".join((HERE / part).read_text(encoding="utf-8") for part in parts)
 
 
 def text64(data: bytes) -> str:

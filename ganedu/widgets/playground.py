@@ -21,6 +21,7 @@ from . import starts
 from .answers import Answers, prepared
 from .game import Game
 from .link import FRAME, Link
+from .pictures import joined
 from .predict import Prediction
 from .settings import controls
 from .slow import Slow
@@ -43,8 +44,8 @@ class Playground(Answers, anywidget.AnyWidget):
     Raises ValueError for a setting that does not exist or fit.
     """
 
-    _esm = "\n".join(part.read_text(encoding="utf-8") for part in sorted((HERE / "page").glob("*.js")))  # one module
-    _css = HERE / "playground.css"
+    _esm = joined(*sorted(f"page/{part.name}" for part in (HERE / "page").glob("*.js")))  # one module
+    _css = joined("theme.css", "playground.css")
     still = traitlets.Unicode().tag(sync=True)  # what a page shows as long as no kernel answers: a PNG in base64,
     caption = traitlets.Unicode().tag(sync=True)  # and its words
 
