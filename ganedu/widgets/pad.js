@@ -5,7 +5,6 @@ const ROOM = 400, LEAST = 300; // px for the pad's side, at most, and at least w
 const GAP = 16, RIM = 8; // px between the two; px that the answer has more, for the gaps between several images
 const THUMB = 64; // px of an example's side
 const MASK = 0.6, MASK_COLOUR = [213, 94, 0]; // how much of an image its mask hides; orange, on light and on dark
-const PATIENCE = 10000; // ms without an answer after which the page says so, and sends the next drawing all the same
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** A small canvas with these pixels, `channels` numbers each, to be drawn larger. */
@@ -83,7 +82,7 @@ function render({ model, el }) {
   const photos = cut("images", 3 * size * size), examples = cut("examples", size * size);
   let image = model.get("image"), thickness = model.get("thickness"), rubbing = false, held = false; // by a pointer
   let hover = null, cursor = null, lowered = null; // places on the pad; the tool that the keys have lowered
-  let told = 0, replied = 0, waiting = false, patience = 0, asked = 0, sheets = [], colours;
+  let replied = 0, asked = 0, sheets = [], colours;
 
   // -- the elements
   const screens = makeScreens(() => {
@@ -130,9 +129,9 @@ function render({ model, el }) {
   // -- what the learner does
   const tool = (rubs) => ({ rubs, radius: (rubs ? 2 : 1) * thickness / 2 });
   function changed() {
-    waiting = pad.stale = answer.stale = true;
+    pad.stale = answer.stale = true;
     wake();
-    tell();
+    post.tell();
   }
   function start(ink) {
     lift(); // not every browser takes the focus from the pad when a button is pressed
@@ -212,31 +211,19 @@ function render({ model, el }) {
   });
 
   // -- what the kernel says
-  /** One drawing at most is on its way; of those that come meanwhile the newest follows it. */
-  function tell() {
-    if (!waiting || patience) return;
-    waiting = false;
-    patience = setTimeout(() => {
-      patience = 0;
-      say(quiet, "No answer from the kernel for 10 seconds. It is busy, or was restarted: then run this cell again.");
-      tell();
-    }, PATIENCE);
-    root.dataset.told = ++told;
-    model.send({ ink: btoa(String.fromCharCode(...drawing.pixels())), image, id: { view, n: told } });
-  }
+  const post = makePost(model, (n) => {
+    root.dataset.told = n;
+    return { ink: btoa(String.fromCharCode(...drawing.pixels())), image };
+  }, quiet);
   function onReply() {
-    const { view: whose, n } = model.get("reply");
-    if (whose !== view || n !== told) return;
-    clearTimeout(patience);
-    patience = 0;
-    replied = n;
+    const id = model.get("reply");
+    if (!post.answered(id)) return;
+    replied = id.n;
     answer.stale = true;
-    say(quiet, "");
     wake();
-    tell();
   }
   function onDrawing() {
-    if (held || lowered || waiting || patience) return; // it is this page that draws
+    if (held || lowered || post.busy()) return; // it is this page that draws
     drawing.take(bytes(model.get("drawing"), Uint8Array));
     image = model.get("image");
     pad.stale = answer.stale = true;
@@ -268,7 +255,7 @@ function render({ model, el }) {
     if (answer.stale) paintSheets(answer, empty ? [] : sheets, colours);
     pad.stale = answer.stale = false;
     nothing.hidden = !empty;
-    say(words, empty && told ? "" : model.get("text"));
+    say(words, empty && Number(root.dataset.told) ? "" : model.get("text"));
     say(hint, lowered ? `The ${lowered === "e" ? "eraser" : "pen"} is down: the arrow keys move it, Escape lifts it.`
       : "Draw with mouse, finger or pen. Keys: arrows move, Space sets the pen down, E the eraser, Ctrl+Z undoes.");
     root.dataset.reply = replied;
@@ -292,7 +279,7 @@ function render({ model, el }) {
 
   return () => {
     for (const [event, act] of Object.entries(heard)) model.off(event, act);
-    clearTimeout(patience);
+    post.close();
     cancelAnimationFrame(asked);
     stopWatching();
     screens.close();

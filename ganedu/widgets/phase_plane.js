@@ -4,7 +4,6 @@
 const MARGIN = { left: 46, right: 14, top: 14, bottom: 46 }; // equal sums: the plane is a square in a square
 const DOTS = 300; // steps up to which each gets a dot
 const SHADES = 24; // of the path, from its start, pale, to its end
-const PATIENCE = 10000; // ms without an answer after which the page says so, and tells the next place all the same
 
 function makeScale(size, limit) {
   const side = size - MARGIN.left - MARGIN.right, unit = side / (2 * limit);
@@ -108,7 +107,7 @@ function paintMarks(ctx, scale, [x, y], colours) {
 
 function render({ model, el }) {
   const view = Math.random().toString(36).slice(2);
-  let start = model.get("start"), held = false, told = 0, waiting = false, patience = 0, asked = 0, colours;
+  let start = model.get("start"), held = false, asked = 0, colours;
 
   const screens = makeScreens(() => {
     colours = readColours(root); // anywidget renders before the element is in the page, where it has no style yet
@@ -125,21 +124,10 @@ function render({ model, el }) {
   function move(to) {
     const limit = model.get("limit");
     start = to.map((v) => clamp(v, -limit, limit));
-    waiting = true;
     wake();
-    tell();
+    post.tell();
   }
-  /** One place at most is on its way; of those that come meanwhile the newest follows it. */
-  function tell() {
-    if (!waiting || patience) return;
-    waiting = false;
-    patience = setTimeout(() => {
-      patience = 0;
-      say(quiet, "No answer from the kernel for 10 seconds. It is busy, or it was restarted: then run this cell again.");
-      tell();
-    }, PATIENCE);
-    model.send({ start, id: { view, n: ++told } });
-  }
+  const post = makePost(model, () => ({ start }), quiet);
   const place = (e) => makeScale(screen.w, model.get("limit")).back(e.offsetX, e.offsetY);
   screen.canvas.addEventListener("pointerdown", (e) => {
     if (e.button > 0 || !e.isPrimary) return;
@@ -160,16 +148,11 @@ function render({ model, el }) {
 
   // -- what the kernel says
   function onAnswer() {
-    const { view: whose, n } = model.get("answer");
-    if (whose !== view || n !== told) return;
-    clearTimeout(patience);
-    patience = 0;
-    root.dataset.answer = n;
-    say(quiet, "");
-    tell();
+    const id = model.get("answer");
+    if (post.answered(id)) root.dataset.answer = id.n;
   }
   function onStart() {
-    if (held || waiting || patience) return; // it is this page that moves it
+    if (held || post.busy()) return; // it is this page that moves it
     start = model.get("start");
     wake();
   }
@@ -206,7 +189,7 @@ function render({ model, el }) {
 
   return () => {
     for (const [event, act] of Object.entries(heard)) model.off(event, act);
-    clearTimeout(patience);
+    post.close();
     cancelAnimationFrame(asked);
     stopWatching();
     screens.close();

@@ -17,6 +17,7 @@ const LAYER_OF = { heat: "heat", best: "best", fakes: "fakes", scores: "fakes", 
   lattice: "grid", share: "grid" };
 const GROUPS = { data: "Data", noise: "Noise", G: "Generator G", D: "Discriminator D", game: "The game" };
 const PARTS = ["noise", "generator", "samples", "discriminator", "loss", "gradient", "update"];
+const PATIENCE = 10000; // ms without an answer after which a page says so
 const HOLD = 800; // ms after a learner's input in which the kernel's values leave that control alone
 const COMPASS = ["→", "↗", "↑", "↖", "←", "↙", "↓", "↘"];
 const HINTS = {
@@ -169,4 +170,36 @@ function makeScreens(resized) {
     return s;
   };
   return { make, stale: () => all.forEach((s) => (s.stale = true)), close: () => observer.disconnect() };
+}
+
+/** The way to the kernel: one message at most is on it; of those that come meanwhile the newest follows. `make(n)` gives
+ * the n-th message when it goes; `quiet` is where the page says that no answer came, and then the next goes all the
+ * same. The kernel hands the message's `id` back in its answer; an answer to an older one does not count. */
+function makePost(model, make, quiet) {
+  const view = Math.random().toString(36).slice(2); // two pages may show one widget
+  let told = 0, waiting = false, patience = 0;
+  function go() {
+    if (!waiting || patience) return;
+    waiting = false;
+    patience = setTimeout(() => {
+      patience = 0;
+      say(quiet, "No answer from the kernel for 10 seconds. It is busy, or was restarted: then run this cell again.");
+      go();
+    }, PATIENCE);
+    told++;
+    model.send({ ...make(told), id: { view, n: told } });
+  }
+  function tell() {
+    waiting = true;
+    go();
+  }
+  function answered(id) {
+    if (id.view !== view || id.n !== told) return false;
+    clearTimeout(patience);
+    patience = 0;
+    say(quiet, "");
+    go();
+    return true;
+  }
+  return { tell, answered, busy: () => waiting || patience > 0, close: () => clearTimeout(patience) };
 }
