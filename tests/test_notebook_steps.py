@@ -12,7 +12,7 @@ import nbformat
 import pytest
 import torch
 
-from ganedu import course, infogan, models, steps, translation, vae
+from ganedu import course, infogan, models, steps, translation, unpaired, vae
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(course.PATTERN))
 N, CLASSES, Z, ROUNDS = 6, 3, 4, 3
@@ -69,12 +69,24 @@ def translators() -> dict:
     return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
 
 
+def two_way_translators() -> dict:
+    """Translators both ways and their two D of patches in float64, with one optimiser a side."""
+    torch.manual_seed(0)
+    G, F = (unpaired.Translator(1, width=4, blocks=1).double() for _ in range(2))
+    D_A, D_B = (unpaired.Patches(1, width=4).double() for _ in range(2))
+    sides = {"opt_G": [*G.parameters(), *F.parameters()], "opt_D": [*D_A.parameters(), *D_B.parameters()]}
+    opts = {name: torch.optim.Adam(side, 1e-2, betas=(0.5, 0.99)) for name, side in sides.items()}
+    return {"G": G, "F": F, "D_A": D_A, "D_B": D_B, **opts}
+
+
 def team(name: str, conditional: bool) -> dict:
     """The players of the package's step of that name, and z_dim where it draws z itself."""
     if name == "vae_step":
         return vae_players()
     if name == "pix2pix_step":
         return translators()
+    if name == "cyclegan_step":
+        return two_way_translators()
     return {**players(conditional, name == "acgan_step", name == "infogan_step"), "z_dim": Z}
 
 
@@ -86,6 +98,7 @@ def play(step, name: str, conditional: bool) -> tuple[list[dict], dict]:
         x_real, labels = torch.rand(N, 1, 16, 16) * 2 - 1, torch.randint(CLASSES, (N,))
         batch = (x_real, labels) if conditional else (x_real,)
         batch = (x_real, torch.rand(N, 1, 16, 16)) if name == "pix2pix_step" else batch
+        batch = (x_real, torch.rand(N, 1, 16, 16) * 2 - 1) if name == "cyclegan_step" else batch
         records.append(step(*batch, **game))
     return records, game
 
@@ -118,7 +131,8 @@ def test_the_notebooks_step_is_the_packages(written, name, double):
     assert any(not torch.equal(a, b) for a, b in zip(game["G"].parameters(), before["G"].parameters(), strict=True))
 
 
-def test_notebooks_1_4_11_12_and_14_write_their_steps_out():
+def test_notebooks_1_4_11_12_14_and_15_write_their_steps_out():
     ids = {p.id for p in written_out()}
     assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step"} <= ids
     assert {"11_latent_space-infogan_step", "12_vae_and_gan-vae_step", "14_paired_translation-pix2pix_step"} <= ids
+    assert "15_unpaired_translation-cyclegan_step" in ids
