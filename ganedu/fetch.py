@@ -106,11 +106,19 @@ def _debian(source: Source) -> list[bytes] | None:
 
 
 def _fetch(name: str, file: str, sha256: str) -> Path:
-    """The verified file in the cache; downloaded to a temporary file first, so an interruption leaves nothing."""
+    return retrieve(name, file, sha256, SOURCES[name].addresses, "'digits' and 'fashion' need no network.")
+
+
+def retrieve(name: str, file: str, sha256: str, addresses: tuple[str, ...], without: str) -> Path:
+    """The verified file in folder `name` of the cache; downloaded to a temporary file first, so an interruption leaves
+    nothing. `without`, the end of the error's text, says what works without it.
+
+    Raises ConnectionError when it is neither here nor reachable, ValueError when what comes is not the file meant.
+    """
     import pooch
 
     folder, failures, damaged = cache_folder() / name, [], False
-    for address in SOURCES[name].addresses:
+    for address in addresses:
         try:
             return Path(pooch.retrieve(address + file, f"sha256:{sha256}", fname=file, path=folder, progressbar=True))
         except (OSError, ValueError) as e:  # requests' errors are OSErrors; a wrong hash is pooch's ValueError
@@ -120,7 +128,7 @@ def _fetch(name: str, file: str, sha256: str) -> Path:
             failures.append(f"\n  {address}{file}: {why}")
     raise (ValueError if damaged else ConnectionError)(
         f"cannot fetch {file} of {name}; nothing of it was kept.{''.join(failures)}\n"
-        f"Try again with a network, or put the file into {folder} yourself. 'digits' and 'fashion' need no network."
+        f"Try again with a network, or put the file into {folder} yourself. {without}"
     )
 
 

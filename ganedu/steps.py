@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from .losses import Loss, non_saturating
+from .perceptual import feature_distance
 from .vae import check_beta, gaussian_kl, gaussian_log_likelihood
 
 
@@ -224,3 +225,32 @@ def cyclegan_step(
     opt_G.step()
     losses = {"loss_D": loss_D, "loss_G": loss_G, "loss_cycle": loss_cycle, "loss_identity": loss_identity}
     return {name: value.detach() for name, value in losses.items()}
+
+
+def autoencoder_step(
+    x_real, *, E, G, D, opt_G, opt_D, distance, loss=non_saturating, feature_weight=0.0, gan_weight=0.0, at=(1, 4, 7)
+):
+    """One round of drawing images again from a finished encoder's codes, near in `distance`, in D's features, for D.
+
+    D learns to tell `x_real` from G(E(x_real)). G's loss is the mean of `distance(x_real, G(E(x_real)))` (N,), plus
+    feature_weight times the mean distance in the layers `at` of `D.net`, in units of the batch's own spread there, plus
+    gan_weight times the adversarial loss. Returns {"loss_D", "loss_G", "loss_x", "loss_f"}, detached, without weights.
+    Source: Larsen et al. 2016, algorithm 1, with a fixed encoder; Ledig et al. 2017, eq. 3, for a fixed distance.
+    """
+    with torch.no_grad():
+        code = E(x_real)
+    x_again = G(code)
+    loss_D = loss.d_loss(D(x_real), D(x_again.detach()))
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+
+    d_real = D(x_real).detach() if loss.pairs else None
+    loss_G = loss.g_loss(D(x_again), d_real)
+    loss_x = distance(x_real, x_again).mean()
+    loss_f = feature_distance(x_real, x_again, D.net, at).mean()
+    opt_G.zero_grad()
+    total = loss_x + feature_weight * loss_f + gan_weight * loss_G
+    total.backward(inputs=list(G.parameters()))  # through D and the distance's network, but for G alone
+    opt_G.step()
+    return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach(), "loss_x": loss_x.detach(), "loss_f": loss_f.detach()}
