@@ -12,7 +12,7 @@ import nbformat
 import pytest
 import torch
 
-from ganedu import course, infogan, models, steps, translation, vae
+from ganedu import course, infogan, models, restoration, steps, translation, vae
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(course.PATTERN))
 N, CLASSES, Z, ROUNDS = 6, 3, 4, 3
@@ -69,12 +69,23 @@ def translators() -> dict:
     return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
 
 
+def restorers() -> dict:
+    """A network with noise inside and its D in float64, with every term of the loss in use."""
+    torch.manual_seed(0)
+    G, D = restoration.Restorer(width=4, z_dim=2).double(), translation.PatchDiscriminator(width=4).double()
+    opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-2, betas=(0.5, 0.99)) for m in (G, D))
+    terms = {"features": torch.tanh, "feature_weight": 0.5, "gan_weight": 0.3, "answers": 2}
+    return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D, **terms}
+
+
 def team(name: str, conditional: bool) -> dict:
     """The players of the package's step of that name, and z_dim where it draws z itself."""
     if name == "vae_step":
         return vae_players()
     if name == "pix2pix_step":
         return translators()
+    if name == "restore_step":
+        return restorers()
     return {**players(conditional, name == "acgan_step", name == "infogan_step"), "z_dim": Z}
 
 
@@ -85,7 +96,7 @@ def play(step, name: str, conditional: bool) -> tuple[list[dict], dict]:
     for _ in range(ROUNDS):
         x_real, labels = torch.rand(N, 1, 16, 16) * 2 - 1, torch.randint(CLASSES, (N,))
         batch = (x_real, labels) if conditional else (x_real,)
-        batch = (x_real, torch.rand(N, 1, 16, 16)) if name == "pix2pix_step" else batch
+        batch = (x_real, torch.rand(N, 1, 16, 16)) if name in ("pix2pix_step", "restore_step") else batch
         records.append(step(*batch, **game))
     return records, game
 
@@ -118,7 +129,8 @@ def test_the_notebooks_step_is_the_packages(written, name, double):
     assert any(not torch.equal(a, b) for a, b in zip(game["G"].parameters(), before["G"].parameters(), strict=True))
 
 
-def test_notebooks_1_4_11_12_and_14_write_their_steps_out():
+def test_notebooks_1_4_11_12_14_and_16_write_their_steps_out():
     ids = {p.id for p in written_out()}
     assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step"} <= ids
     assert {"11_latent_space-infogan_step", "12_vae_and_gan-vae_step", "14_paired_translation-pix2pix_step"} <= ids
+    assert "16_restoration-restore_step" in ids

@@ -23,6 +23,7 @@ CASES = {
     "11_latent_space": (3, [("stored step", "step 200"), ("seed", "seed 3")]),
     "12_vae_and_gan": (3, [("pixel sigma", "σ = 2.00"), ("second", "to image 9")]),
     "14_paired_translation": (1, [("p", "white in 100%"), ("weight λ", "λ = ∞"), ("step", "step 0:")]),
+    "16_restoration": (2, [("weight of b", "weight of b 1.00"), ("t", "t = 1.0"), ("sigma", "σ = 0.50")]),
 }
 
 
