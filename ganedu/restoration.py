@@ -100,11 +100,11 @@ def bicubic(x: Tensor, factor: int) -> Tensor:
 
 
 def median(x: Tensor, side: int = 3) -> Tensor:
-    """Each value the median of the side x side around it in its channel (scipy)."""
+    """Each value the median of the side x side around it in its channel (scipy), cut off at [-1, 1]."""
     from scipy.ndimage import median_filter
 
     _check(x)
-    return torch.from_numpy(median_filter(x.numpy(), size=(1, 1, side, side), mode="mirror"))
+    return torch.from_numpy(median_filter(x.numpy(), size=(1, 1, side, side), mode="mirror")).clamp(-1, 1)
 
 
 def total_variation(x: Tensor, weight: float = 0.1) -> Tensor:
