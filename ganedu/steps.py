@@ -254,3 +254,37 @@ def autoencoder_step(
     total.backward(inputs=list(G.parameters()))  # through D and the distance's network, but for G alone
     opt_G.step()
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach(), "loss_x": loss_x.detach(), "loss_f": loss_f.detach()}
+
+
+def restore_step(
+    x_real, x_bad, *, G, opt_G, D=None, opt_D=None, features=None, loss: Loss = non_saturating,
+    pixel_weight=1.0, feature_weight=0.0, gan_weight=0.0, answers=1,
+):  # fmt: skip
+    """One round of restoration: G answers `x_bad`; squared error, features and D judge the answer, each by its weight.
+
+    `x_bad` (N, C', H, W), of the size of `x_real`, is what is left of it. G's loss is pixel_weight times the mean of
+    (G(x_bad) - x_real)^2, plus feature_weight times that of features(.), plus gan_weight times the adversarial one;
+    what has weight 0 is not computed, and D not trained. D sees picture and `x_bad` together. With `samples` > 1, for
+    a G with noise inside, the squared error is that of the mean of so many answers, which does not punish their
+    spread; features and D judge the first. Returns {"loss_pixel"[, "loss_feature"][, "loss_D", "loss_G"]}, detached,
+    without weights. Source: Ledig et al. 2017, eq. 3; the mean of answers, Ohayon et al. 2021, eq. 8.
+    """
+    x_fake = G(x_bad)
+    other = G(x_bad) if answers == 2 else x_fake
+    loss_pixel = ((x_fake - x_real) * (other - x_real)).mean()
+    record, total = {"loss_pixel": loss_pixel}, pixel_weight * loss_pixel
+    if feature_weight:
+        record["loss_feature"] = (features(x_fake) - features(x_real)).square().mean()
+        total = total + feature_weight * record["loss_feature"]
+    if gan_weight:
+        record["loss_D"] = loss.d_loss(D(x_real, x_bad), D(x_fake.detach(), x_bad))
+        opt_D.zero_grad()
+        record["loss_D"].backward()
+        opt_D.step()
+        d_real = D(x_real, x_bad).detach() if loss.pairs else None
+        record["loss_G"] = loss.g_loss(D(x_fake, x_bad), d_real)
+        total = total + gan_weight * record["loss_G"]
+    opt_G.zero_grad()
+    total.backward(inputs=list(G.parameters()))  # through D and features, but for G alone
+    opt_G.step()
+    return {k: v.detach() for k, v in record.items()}

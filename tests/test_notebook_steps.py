@@ -13,7 +13,7 @@ import nbformat
 import pytest
 import torch
 
-from ganedu import course, infogan, models, perceptual, steps, translation, unpaired, vae
+from ganedu import course, infogan, models, perceptual, restoration, steps, translation, unpaired, vae
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(course.PATTERN))
 N, CLASSES, Z, ROUNDS = 6, 3, 4, 3
@@ -89,16 +89,23 @@ def drawers() -> dict:
     return {**players(False, False), "E": E, "distance": pixels, **settings}
 
 
+def restorers() -> dict:
+    """A network with noise inside and its D in float64, with every term of the loss in use."""
+    torch.manual_seed(0)
+    G, D = restoration.Restorer(width=4, z_dim=2).double(), translation.PatchDiscriminator(width=4).double()
+    opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-2, betas=(0.5, 0.99)) for m in (G, D))
+    terms = {"features": torch.tanh, "feature_weight": 0.5, "gan_weight": 0.3, "answers": 2}
+    return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D, **terms}
+
+
 def team(name: str, conditional: bool) -> dict:
     """The players of the package's step of that name, and z_dim where it draws z itself."""
-    if name == "vae_step":
-        return vae_players()
-    if name == "pix2pix_step":
-        return translators()
-    if name == "cyclegan_step":
-        return two_way_translators()
-    if name == "autoencoder_step":
-        return drawers()
+    others = {
+        "vae_step": vae_players, "pix2pix_step": translators, "cyclegan_step": two_way_translators,
+        "autoencoder_step": drawers, "restore_step": restorers,
+    }  # fmt: skip
+    if name in others:
+        return others[name]()
     return {**players(conditional, name == "acgan_step", name == "infogan_step"), "z_dim": Z}
 
 
@@ -109,8 +116,8 @@ def play(step, name: str, conditional: bool) -> tuple[list[dict], dict]:
     for _ in range(ROUNDS):
         x_real, labels = torch.rand(N, 1, 16, 16) * 2 - 1, torch.randint(CLASSES, (N,))
         batch = (x_real, labels) if conditional else (x_real,)
-        batch = (x_real, torch.rand(N, 1, 16, 16)) if name == "pix2pix_step" else batch
-        batch = (x_real, torch.rand(N, 1, 16, 16) * 2 - 1) if name == "cyclegan_step" else batch
+        if name in ("pix2pix_step", "cyclegan_step", "restore_step"):
+            batch = (x_real, torch.rand(N, 1, 16, 16))
         records.append(step(*batch, **game))
     return records, game
 
@@ -143,8 +150,9 @@ def test_the_notebooks_step_is_the_packages(written, name, double):
     assert any(not torch.equal(a, b) for a, b in zip(game["G"].parameters(), before["G"].parameters(), strict=True))
 
 
-def test_notebooks_1_4_and_11_to_15_write_their_steps_out():
+def test_notebooks_1_4_and_11_to_16_write_their_steps_out():
     ids = {p.id for p in written_out()}
     assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step"} <= ids
     assert {"11_latent_space-infogan_step", "12_vae_and_gan-vae_step", "14_paired_translation-pix2pix_step"} <= ids
     assert {"13_perceptual_losses-autoencoder_step", "15_unpaired_translation-cyclegan_step"} <= ids
+    assert "16_restoration-restore_step" in ids

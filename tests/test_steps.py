@@ -652,3 +652,98 @@ def test_autoencoder_step_runs_in_the_trainer_with_a_loss_that_pairs():
     trainer = training.Trainer(step, {"E": E, "G": G, "D": D, **opts}, lambda n: data, batch_size=16)
     (record,) = trainer.run(steps=3)
     assert {"loss_D", "loss_G", "loss_x", "loss_f"} <= record.keys()
+
+
+class Answerer(torch.nn.Module):
+    """x = tanh((x_bad + noise) A), other noise at every call; with `noise` 0 one answer."""
+
+    def __init__(self, noise):
+        super().__init__()
+        self.A, self.noise = torch.nn.Parameter(torch.randn(DIM, DIM)), noise
+
+    def forward(self, x_bad):
+        return ((x_bad + self.noise * torch.randn_like(x_bad)) @ self.A).tanh()
+
+
+class PairJudge(torch.nn.Module):
+    """d = tanh([x, x_bad] A) b."""
+
+    def __init__(self):
+        super().__init__()
+        self.A, self.b = (torch.nn.Parameter(torch.randn(s)) for s in ((2 * DIM, 7), (7,)))
+
+    def forward(self, x, x_bad):
+        return (torch.cat([x, x_bad], 1) @ self.A).tanh() @ self.b
+
+
+def restorer(noise=0.5):
+    torch.manual_seed(0)
+    G, D = Answerer(noise), PairJudge()
+    opts = {"opt_G": torch.optim.SGD(G.parameters(), LR_G), "opt_D": torch.optim.SGD(D.parameters(), LR_D)}
+    return {"G": G, "D": D, **opts}, torch.randn(N, DIM), torch.randn(N, DIM)
+
+
+def slope_of(x, answers, weights, features, D, x_bad):
+    pixel, feature, gan = weights
+    first, other = answers
+    total = pixel * ((first - x) * (other - x)).sum() / x.numel()
+    total = total + feature * (features(first) - features(x)).pow(2).sum() / x.numel()
+    return total - gan * logsigmoid(D(first, x_bad)).mean()
+
+
+@pytest.mark.parametrize("answers", [1, 2])
+@pytest.mark.parametrize("weights", [(1.0, 0.0, 0.0), (1.0, 0.5, 0.0), (0.7, 0.0, 0.3), (1.0, 0.5, 0.3)])
+def test_restore_step_is_the_step_written_by_hand(weights, answers):
+    players, x, x_bad = restorer()
+    features = torch.sin
+    A = players["G"].A.detach().clone().requires_grad_()
+    d = [p.detach().clone().requires_grad_() for p in players["D"].parameters()]
+
+    def judge_by(ws, x):
+        return (torch.cat([x, x_bad], 1) @ ws[0]).tanh() @ ws[1]
+
+    torch.manual_seed(1)
+    made = [((x_bad + 0.5 * torch.randn(N, DIM)) @ A).tanh() for _ in range(answers)]
+    if weights[2]:
+        loss_D = -logsigmoid(judge_by(d, x)).mean() - logsigmoid(-judge_by(d, made[0].detach())).mean()
+        d = [w.detach() for w in descend(d, loss_D, LR_D)]
+    total = slope_of(x, (made[0], made[-1]), weights, features, lambda a, b: judge_by(d, a), x_bad)
+    (A,) = descend([A], total, LR_G)
+
+    torch.manual_seed(1)
+    names = ("pixel_weight", "feature_weight", "gan_weight")
+    record = steps.restore_step(
+        x, x_bad, **players, features=features, answers=answers, **dict(zip(names, weights, strict=True))
+    )
+    assert torch.allclose(players["G"].A, A, rtol=1e-10, atol=1e-12)
+    for ours, theirs in zip(players["D"].parameters(), d, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+    assert not any(v.requires_grad for v in record.values())
+    assert abs(record["loss_pixel"].item() - ((made[0] - x) * (made[-1] - x)).mean().item()) < 1e-12
+    assert ("loss_feature" in record, "loss_D" in record) == (weights[1] > 0, weights[2] > 0)
+
+
+def test_restore_step_without_a_game_needs_no_discriminator():
+    players, x, x_bad = restorer()
+    record = steps.restore_step(x, x_bad, G=players["G"], opt_G=players["opt_G"])
+    assert record.keys() == {"loss_pixel"}
+
+
+def test_two_answers_ask_for_the_right_mean_and_leave_the_spread_alone():
+    """E (y - x)(y' - x) = (E y - x)^2 for independent y, y'; one answer adds the variance of y."""
+    torch.manual_seed(0)
+
+    class Around(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mean, self.width = torch.nn.Parameter(torch.tensor(0.3)), torch.nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, x_bad):
+            return self.mean + self.width * torch.randn_like(x_bad)
+
+    for answers, expected in ((1, 0.7**2 + 0.5**2), (2, 0.7**2)):
+        G, x = Around(), torch.ones(200_000, 1)
+        record = steps.restore_step(x, x, G=G, opt_G=torch.optim.SGD(G.parameters(), 0.1), answers=answers)
+        assert abs(record["loss_pixel"].item() - expected) < 0.01
+        assert abs(G.mean.item() - (0.3 + 0.1 * 2 * 0.7)) < 0.005
+        assert abs(G.width.item() - (0.5 - 0.1 * 2 * 0.5 * (answers == 1))) < 0.005

@@ -13,6 +13,7 @@ from .distances import (
     inception_score,
     kernel_distance,
 )
+from .fidelity import psnr, ssim
 from .intervals import Estimate, Jackknife, bootstrap, jackknife, wilson
 from .judges import as_torchmetrics, features, label_accuracy, predict, probabilities, train_judge
 from .neighbours import (
