@@ -30,7 +30,7 @@ def add_noise(x: Tensor, sigma: float, generator: torch.Generator | None = None)
 
 
 def kernel(sigma: float) -> Tensor:
-    """The Gaussian weights (k, k) of `blur`, sum 1, cut off at 3 sigma, k odd; sigma in pixels, above 0."""
+    """The Gaussian weights (k, k) of `blur`, sum 1, cut off at 3 sigma, k odd; sigma in pixels, where 0 is no blur."""
     _check_sigma(sigma)
     line = torch.arange(-round(3 * sigma), round(3 * sigma) + 1)
     line = torch.exp(-(line.double() ** 2) / (2 * max(sigma, 1e-6) ** 2))
@@ -232,8 +232,8 @@ def restore(G: nn.Module, x_bad: Tensor, seed: int = 0, batch_size: int = 250) -
 def between(a: nn.Module, b: nn.Module, t: float) -> nn.Module:
     """A copy of `a` whose weights lie the share t, 0 to 1, of the way to those of `b`, a network of the same build.
 
-    It works where b was trained on from a. Raises ValueError for other t or two builds. Source: Wang et al. 2018,
-    section 3.4 (network interpolation).
+    It works where b was trained on from a, or both from one network. Raises ValueError for other t or two builds.
+    Source: Wang et al. 2018, section 3.4 (network interpolation).
     """
     import copy
 

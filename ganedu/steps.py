@@ -264,11 +264,15 @@ def restore_step(
 
     `x_bad` (N, C', H, W), of the size of `x_real`, is what is left of it. G's loss is pixel_weight times the mean of
     (G(x_bad) - x_real)^2, plus feature_weight times that of features(.), plus gan_weight times the adversarial one;
-    what has weight 0 is not computed, and D not trained. D sees picture and `x_bad` together. With `samples` > 1, for
-    a G with noise inside, the squared error is that of the mean of so many answers, which does not punish their
-    spread; features and D judge the first. Returns {"loss_pixel"[, "loss_feature"][, "loss_D", "loss_G"]}, detached,
-    without weights. Source: Ledig et al. 2017, eq. 3; the mean of answers, Ohayon et al. 2021, eq. 8.
+    what has weight 0 is not computed, and D not trained. D sees picture and `x_bad` together. With `answers=2`, for
+    a G with noise inside, the first term is the mean of (y - x_real)(y' - x_real) for two answers y, y' to the same
+    `x_bad`: its expectation is the squared error of the mean answer, so their spread goes unpunished (and it can be
+    negative); features and D judge y. Returns {"loss_pixel"[, "loss_feature"][, "loss_D", "loss_G"]}, detached,
+    without weights. Raises ValueError for other `answers`. Source: Ledig et al. 2017, eq. 3; the thought of the mean
+    answer, Ohayon et al. 2021, eq. 8.
     """
+    if answers not in (1, 2):
+        raise ValueError(f"answers={answers!r} does not fit: give 1 or 2.")
     x_fake = G(x_bad)
     other = G(x_bad) if answers == 2 else x_fake
     loss_pixel = ((x_fake - x_real) * (other - x_real)).mean()
@@ -281,8 +285,7 @@ def restore_step(
         opt_D.zero_grad()
         record["loss_D"].backward()
         opt_D.step()
-        d_real = D(x_real, x_bad).detach() if loss.pairs else None
-        record["loss_G"] = loss.g_loss(D(x_fake, x_bad), d_real)
+        record["loss_G"] = loss.g_loss(D(x_fake, x_bad), D(x_real, x_bad).detach() if loss.pairs else None)
         total = total + gan_weight * record["loss_G"]
     opt_G.zero_grad()
     total.backward(inputs=list(G.parameters()))  # through D and features, but for G alone

@@ -55,7 +55,7 @@ def test_blur_is_scipys_gaussian(colour, sigma):
 
 
 def test_no_blur_changes_nothing_and_too_much_is_refused(colour):
-    assert torch.equal(rs.blur(colour, 0.0), colour)
+    assert torch.equal(rs.blur(colour, 0.0), colour) and rs.kernel(0.0).tolist() == [[1.0]]
     with pytest.raises(ValueError, match="too wide"):
         rs.blur(colour, 6.0)
     for sigma in (-1.0, float("nan")):

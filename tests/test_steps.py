@@ -729,6 +729,15 @@ def test_restore_step_without_a_game_needs_no_discriminator():
     assert record.keys() == {"loss_pixel"}
 
 
+@pytest.mark.parametrize("answers", [0, 3, None])
+def test_restore_step_takes_one_or_two_answers_and_says_so_before_G_moves(answers):
+    players, x, x_bad = restorer()
+    before = players["G"].A.detach().clone()
+    with pytest.raises(ValueError, match="give 1 or 2"):
+        steps.restore_step(x, x_bad, **players, gan_weight=0.1, answers=answers)
+    assert torch.equal(players["G"].A, before)
+
+
 def test_two_answers_ask_for_the_right_mean_and_leave_the_spread_alone():
     """E (y - x)(y' - x) = (E y - x)^2 for independent y, y'; one answer adds the variance of y."""
     torch.manual_seed(0)
