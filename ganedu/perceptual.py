@@ -2,7 +2,8 @@
 
 A distance takes x and y (N, C, H, W) in [-1, 1] and gives one value an image pair (N,), 0 where they are equal. All
 are measured in one unit, the mean distance of two unrelated real images, so that their weights compare. Networks are
-called as they are: put what is not being trained in eval mode.
+called as they are: put what is not being trained in eval mode; in train mode batch norm scales x and y each by its own
+batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,10 +54,10 @@ def scales(net: nn.Sequential, x: Tensor, at: Sequence[int], batch_size: int = 5
 def feature_distance(x: Tensor, y: Tensor, net: nn.Sequential, at: Sequence[int], scale=None) -> Tensor:
     """1/L sum_l mean (f_l(x) - f_l(y))^2 / s_l over the L layers `at` of `net`: (N,).
 
-    `scale` gives each s_l, as `scales` finds them: then 1 is the mean over unrelated real images. By default they are
-    taken from the batch x itself, as suits a network that is being trained, whose maps grow and shrink; no slope
-    passes through them, nor through f(x): x is the picture aimed at. Raises ValueError for two shapes, values that are
-    not finite (looked at on the CPU only), or as `maps`.
+    `scale` gives the s_l, L positive numbers in squared units of the maps, as `scales` finds them: then 1 is the mean
+    over unrelated real images. By default they are taken from the batch x itself, as suits a network that is being
+    trained, whose maps change; no slope passes through them, nor through f(x): x is the picture aimed at. Raises
+    ValueError for two shapes, values that are not finite (looked at on the CPU only), or as `maps`.
     Source: Johnson et al. 2016, eq. 2, a layer; the scales are ours.
     """
     _check(x, y)

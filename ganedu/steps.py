@@ -230,11 +230,13 @@ def cyclegan_step(
 def autoencoder_step(
     x_real, *, E, G, D, opt_G, opt_D, distance, loss=non_saturating, feature_weight=0.0, gan_weight=0.0, at=(1, 4, 7)
 ):
-    """One round of drawing images again from a finished encoder's codes, near in `distance`, in D's features, for D.
+    """One round of drawing images again from a finished encoder's codes: near in `distance`, in D's maps, real to D.
 
     D learns to tell `x_real` from G(E(x_real)). G's loss is the mean of `distance(x_real, G(E(x_real)))` (N,), plus
     feature_weight times the mean distance in the layers `at` of `D.net`, in units of the batch's own spread there, plus
-    gan_weight times the adversarial loss. Returns {"loss_D", "loss_G", "loss_x", "loss_f"}, detached, without weights.
+    gan_weight times the adversarial loss. D stays in train mode: its batch norm takes each batch's own statistics, so
+    what a whole batch shares in brightness or contrast is not seen in the layers behind it. Returns {"loss_D",
+    "loss_G", "loss_x", "loss_f"}, detached, without weights.
     Source: Larsen et al. 2016, algorithm 1, with a fixed encoder; Ledig et al. 2017, eq. 3, for a fixed distance.
     """
     with torch.no_grad():

@@ -19,7 +19,10 @@ LAYERS = {"relu1_2": 4, "relu2_2": 9, "relu3_3": 16, "relu4_3": 23}  # those of 
 
 
 class ImageNetPixels(nn.Module):
-    """Images (N, 1 or 3, H, W) in [-1, 1] -> (N, 3, H, W) with ImageNet's mean and standard deviation taken out."""
+    """Images (N, 1 or 3, H, W) in [-1, 1] -> (N, 3, H, W) with ImageNet's mean and standard deviation taken out.
+
+    Raises ValueError for another number of channels, or under 16 pixels.
+    """
 
     def __init__(self):
         super().__init__()
