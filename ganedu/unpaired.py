@@ -49,13 +49,13 @@ class Unpaired:
         return tuple(to_float(x) for x in picked)
 
 
-def draw(n: int, backgrounds: tuple[str, ...], seed: int) -> dict[str, Tensor]:
+def draw(n: int, backgrounds: str | tuple[str, ...], seed: int) -> dict[str, Tensor]:
     """Factors of n scenes as `shapes.draw_factors` gives them, on backgrounds of these names, each equally likely.
 
-    Raises ValueError for n below 0 or a background that there isn't.
+    One name may stand alone. Raises ValueError for n below 0 or a background that there isn't.
     """
-    unknown = [b for b in backgrounds if b not in _BACKGROUNDS]
-    if unknown or not backgrounds:
+    backgrounds = (backgrounds,) if isinstance(backgrounds, str) else tuple(backgrounds)
+    if not backgrounds or not set(backgrounds) <= set(_BACKGROUNDS):
         raise ValueError(f"backgrounds={backgrounds} does not fit: choose from {', '.join(_BACKGROUNDS)}.")
     numbers = torch.Generator().manual_seed(seed)
     factors = shapes.draw_factors(n, numbers)
@@ -64,7 +64,12 @@ def draw(n: int, backgrounds: tuple[str, ...], seed: int) -> dict[str, Tensor]:
 
 
 def on(factors: dict[str, Tensor], background: str) -> dict[str, Tensor]:
-    """The same scenes with one background for all: `on(day, "night")` is the true mapping, known for scoring alone."""
+    """The same scenes with one background for all: `on(day, "night")` is the true mapping, known for scoring alone.
+
+    Raises ValueError for a background that there isn't.
+    """
+    if background not in _BACKGROUNDS:
+        raise ValueError(f"background={background!r} does not fit: choose from {', '.join(_BACKGROUNDS)}.")
     return {**factors, "background": torch.full_like(factors["background"], _BACKGROUNDS.index(background))}
 
 
@@ -87,7 +92,7 @@ class Translator(nn.Module):
 
     One convolution (4x4, stride 2) halves the map, residual blocks of two 3x3 convolutions follow, one transposed
     convolution brings the map back. No norm: it would take away how bright a picture is, which is what is translated.
-    No chance, no skip past the blocks. Parameters with 3 channels, width 24 and 3 blocks: 33,579.
+    No noise at the input, no skip past the blocks. Parameters with 3 channels, width 24 and 3 blocks: 33,579.
     Source: Zhu et al. 2017, section 4 and appendix 7.2, much smaller here.
     """
 
@@ -201,7 +206,7 @@ def _nearest(colours: Tensor, palette: dict[str, tuple[int, int, int]]) -> Tenso
 def kept(judge: nn.Module, x: Tensor, factors: dict[str, Tensor]) -> dict[str, float]:
     """How far night pictures x (N, 3, H, H), float in [-1, 1], are the true ones of the scenes `factors`.
 
-    - night, background: shares that the judge takes for night, whose rim is night;
+    - night: share that the judge takes for night; background: share whose rim's colour is nearest to night's;
     - shape, colour: shares in which they are read as what they were;
     - place: median distance of the place read to the place read in the true picture, in pixels;
     - error: mean |difference| a pixel to the true picture; black to white is 2.

@@ -41,6 +41,8 @@ def test_draw_takes_the_backgrounds_it_is_given_and_leaves_the_rest_even():
     assert (joint[:, [1, 3]] / 20_000 - 1 / 14).abs().max() < 0.01, "colour and background are independent"
     again = unpaired.draw(20_000, ("sand", "night"), seed=0)
     assert all(torch.equal(f[k], again[k]) for k in f)
+    one, alone = (unpaired.draw(50, b, seed=0) for b in (("night",), "night"))
+    assert all(torch.equal(one[k], alone[k]) for k in one)
 
 
 def test_the_true_mapping_changes_the_background_alone(day):
@@ -79,6 +81,7 @@ IMAGES = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
         (lambda: unpaired.Unpaired(IMAGES[0], IMAGES), "domain A must be"),
         (lambda: unpaired.draw(3, ("white", "dusk"), 0), "dusk"),
         (lambda: unpaired.draw(3, (), 0), "choose from white"),
+        (lambda: unpaired.on(unpaired.draw(3, unpaired.DAY, 0), "dusk"), "background='dusk' .* choose from white"),
         (lambda: unpaired.draw(-1, unpaired.DAY, 0), "n=-1"),
         (lambda: unpaired.Translator(width=0), "width=0"),
         (lambda: unpaired.Translator(blocks=0), "blocks=0"),
