@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from .data import to_float
 
+PART = 1000  # images worked on at once: what lies between picture and outline takes many times their memory
 PATCHES = (4, 10, 22)  # sides of what one logit of `PatchDiscriminator` sees, after 1, 2, 3 halvings
 
 # ----------------------------------------------------------------------------------------------------- outlines
@@ -27,7 +28,11 @@ def edges(x: Tensor, threshold: float = 0.2) -> Tensor:
     """
     if not threshold > 0:
         raise ValueError(f"threshold={threshold} does not fit: give a slope above 0, such as 0.2.")
-    padded = F.pad(_grey(x), (1,) * 4, mode="replicate")
+    return torch.cat([_edges(part, threshold) for part in _grey(x).split(PART)])
+
+
+def _edges(x: Tensor, threshold: float) -> Tensor:
+    padded = F.pad(x, (1,) * 4, mode="replicate")
     across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=padded.device) / 8
     g = F.conv2d(padded, torch.stack([across, across.T])[:, None])  # (N, 2, H, W): slope to the right, downwards
     slope = g.square().sum(1, keepdim=True).sqrt()
@@ -44,12 +49,16 @@ def silhouettes(x: Tensor, threshold: float = -0.9) -> Tensor:
     What is brighter than `threshold`, its holes filled, less its inside: the pixels of which all eight neighbours
     belong to it as well. Raises ValueError as `edges`.
     """
+    return torch.cat([_silhouettes(part, threshold) for part in _grey(x).split(PART)])
+
+
+def _silhouettes(x: Tensor, threshold: float) -> Tensor:
     import numpy as np
     from scipy.ndimage import binary_fill_holes
 
     plane = np.zeros((3, 3, 3), bool)
     plane[1, [0, 1, 1, 1, 2], [1, 0, 1, 2, 1]] = True  # neighbours within one image, none in the next
-    filled = binary_fill_holes((_grey(x) > threshold)[:, 0].cpu().numpy(), plane)
+    filled = binary_fill_holes((x > threshold)[:, 0].cpu().numpy(), plane)
     body = torch.from_numpy(filled).to(x.device)[:, None].float()
     inside = 1 - F.max_pool2d(1 - F.pad(body, (1,) * 4), 3, stride=1)
     return body - inside
@@ -235,5 +244,9 @@ def nearest_outline(outline: Tensor, known: Tensor, k: int = 1) -> Tensor:
     """
     line = torch.tensor([1.0, 4, 6, 4, 1], device=outline.device) / 16
     weights = (line[:, None] * line)[None, None]
-    a, b = (F.conv2d(x.float(), weights, padding=2).flatten(1) for x in (outline, known))
+
+    def blurred(x: Tensor) -> Tensor:
+        return torch.cat([F.conv2d(part.float(), weights, padding=2).flatten(1) for part in x.split(PART)])
+
+    a, b = blurred(outline), blurred(known)
     return torch.cat([torch.cdist(part, b).topk(k, largest=False).indices for part in a.split(500)])
