@@ -69,7 +69,7 @@ def _read_all(paths: list[Path], image_size: int, mode: str | None) -> tuple[dic
 
     def attempt(path: Path) -> Tensor | str:
         try:
-            return _read(path, image_size, mode)
+            return read_image(path, image_size, mode)
         except Exception as e:  # decoders of forty formats fail in many ways; whichever, this file is broken
             return f"{path.name}: {e or type(e).__name__}"
 
@@ -80,7 +80,7 @@ def _read_all(paths: list[Path], image_size: int, mode: str | None) -> tuple[dic
     return images, [r for r in results.values() if isinstance(r, str)]
 
 
-def _read(path: Path, image_size: int, mode: str | None) -> Tensor:
+def read_image(path: Path, image_size: int, mode: str | None) -> Tensor:
     """One image (1 or 3, S, S) uint8 in Pillow's mode L or RGB; None: in the one that it is in."""
     import numpy as np
     from PIL import Image, ImageOps

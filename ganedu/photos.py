@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .data import Images, to_float
-from .folders import _read
+from .folders import read_image
 from .models import nearest
 
 PHOTOS = ("astronaut", "coffee", "rocket", "chelsea")  # no network is needed for these
@@ -68,7 +68,7 @@ def read_photo(path: str | Path, size: int = 96, channels: int = 3) -> Tensor:
     if not isinstance(size, int) or not 8 <= size <= 1024 or channels not in (1, 3):
         raise ValueError(f"size={size!r}, channels={channels!r} do not fit: 8 to 1024 pixels; 1 is grey, 3 is RGB.")
     try:
-        x = _read(path, size, {1: "L", 3: "RGB"}[channels])
+        x = read_image(path, size, {1: "L", 3: "RGB"}[channels])
     except Exception as e:  # decoders of forty formats fail in many ways; whichever, this is no picture
         raise ValueError(f"{path.name} is no picture that can be read: {e}") from e
-    return to_float(x[None].float())
+    return to_float(x[None])

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .sampling import answers
+
 # -------------------------------------------------------------------------------------------------- degradations
 
 
@@ -216,17 +218,13 @@ class Restorer(nn.Module):
         return x_bad[:, :-1] + x_bad[:, -1:] * h if self.masked else x_bad + h
 
 
-@torch.no_grad()
 def restore(G: nn.Module, x_bad: Tensor, seed: int = 0, batch_size: int = 250) -> Tensor:
     """G's answers, cut off at [-1, 1], on the CPU, the same for equal seeds.
 
     Raises ValueError for anything but finite floats (N, C, H, W), and for what G refuses.
     """
-    from .sampling import seeded
-
     _check(x_bad)
-    with seeded(seed):
-        return torch.cat([G(part).cpu() for part in x_bad.split(batch_size)]).clamp(-1, 1)
+    return answers(G, x_bad, seed, batch_size).clamp(-1, 1)
 
 
 def between(a: nn.Module, b: nn.Module, t: float) -> nn.Module:

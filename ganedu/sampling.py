@@ -49,6 +49,13 @@ def generate(G: nn.Module, n: int, labels: Tensor | None = None, seed: int = 0, 
     return torch.cat(pieces)
 
 
+@torch.no_grad()
+def answers(G: nn.Module, x: Tensor, seed: int = 0, batch_size: int = 500) -> Tensor:
+    """G(x) of inputs x (N, ...) in batches, G in the mode that it is in, on the CPU; equal seeds, equal chance in G."""
+    with seeded(seed):
+        return torch.cat([G(part).cpu() for part in x.split(batch_size)])
+
+
 def noise(G: nn.Module, n: int) -> tuple[Tensor, ...]:
     device = next(G.parameters()).device
     z = torch.randn(n, G.z_dim, device=device)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .data import to_float
+from .sampling import answers
 
 PART = 1000  # images worked on at once: what lies between picture and outline takes many times their memory
 PATCHES = (4, 10, 22)  # sides of what one logit of `PatchDiscriminator` sees, after 1, 2, 3 halvings
@@ -200,11 +201,8 @@ class PatchDiscriminator(nn.Module):
 
 def translate(G: UNet, outline: Tensor, seed: int = 0, batch_size: int = 500) -> Tensor:
     """G's pictures of the outlines, on the CPU, the same for equal seeds; raises what `check_outline` raises."""
-    from .sampling import seeded
-
     check_outline(outline)
-    with seeded(seed), torch.no_grad():
-        return torch.cat([G(part).cpu() for part in outline.float().split(batch_size)])
+    return answers(G, outline.float(), seed, batch_size)
 
 
 # ----------------------------------------------------------------------------------------------- what came of it

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from . import shapes
 from .data import to_float
+from .sampling import answers
 from .translation import PatchDiscriminator
 
 DAY, NIGHT = ("white", "sand"), ("night",)  # backgrounds of the two domains
@@ -128,7 +129,6 @@ class Patches(PatchDiscriminator):
         return super().forward(x, x)
 
 
-@torch.no_grad()
 def translate(G: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
     """G's answers to pictures (N, C, H, W), float in [-1, 1] or uint8, on the CPU; raises what G raises.
 
@@ -140,7 +140,7 @@ def translate(G: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
     low, high = float(x.min()), float(x.max())
     if not -1.001 <= low <= high <= 1.001:  # also where one is NaN
         raise ValueError(f"pictures lie in [-1, 1], but these from {low:.3g} to {high:.3g}: scale bytes by to_float.")
-    return torch.cat([G(part).cpu() for part in x.split(batch_size)])
+    return answers(G, x, batch_size=batch_size)
 
 
 # ----------------------------------------------------------------------------------- what a picture of a shape shows

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ganedu import models
-from ganedu.sampling import generate, noise, refresh_batchnorm, seeded
+from ganedu.sampling import answers, generate, noise, refresh_batchnorm, seeded
 
 K = 4
 
@@ -20,6 +20,28 @@ def G():
 def conditional():
     torch.manual_seed(0)
     return models.DCGenerator(16, 1, 5, 2, K, "concat")
+
+
+# -------------------------------------------------------------------------------------------------- answers
+
+
+def test_answers_are_what_the_network_says_batch_by_batch_with_its_chance_seeded():
+    def doubled(x):
+        return 2 * x + torch.rand(len(x), 1)
+
+    x = torch.arange(14.0).view(7, 2)
+    with seeded(3):
+        by_hand = torch.cat([2 * part + torch.rand(len(part), 1) for part in (x[:3], x[3:6], x[6:])])
+    before = torch.get_rng_state()
+    assert torch.equal(answers(doubled, x, seed=3, batch_size=3), by_hand)
+    assert not torch.equal(answers(doubled, x, seed=4, batch_size=3), by_hand)
+    assert torch.equal(torch.get_rng_state(), before), "it used random numbers of somebody else's"
+
+
+def test_answers_leave_no_graph_and_do_not_change_the_mode():
+    G = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Dropout(0.5)).train()
+    assert not answers(G, torch.ones(5, 2)).requires_grad and G.training
+    assert (answers(G, torch.ones(50, 2)) == 0).any(), "dropout was switched off"
 
 
 # ------------------------------------------------------------------------------------------------- generate
