@@ -21,8 +21,10 @@ from pathlib import Path
 
 import torch
 
-from ganedu import machine, metrics, recipes
+from ganedu import metrics
+from ganedu.course import machine
 from ganedu.data import to_float
+from ganedu.runs import recipes
 from ganedu.sampling import generate, seeded
 
 CLASSES, K = 10, 5

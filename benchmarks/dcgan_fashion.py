@@ -26,9 +26,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ganedu import machine, metrics, recipes, training
+from ganedu import metrics, training
+from ganedu.course import machine
 from ganedu.data import to_float
 from ganedu.models import Classifier
+from ganedu.runs import recipes
 from ganedu.sampling import seeded
 
 N = 10_000  # samples, against as many held-out images

@@ -21,7 +21,8 @@ from functools import partial
 
 import torch
 
-from ganedu import doctor, losses, models, patients, steps
+from ganedu import doctor, losses, models, steps
+from ganedu.doctor import patients
 from ganedu.metrics import wilson
 
 WIDTHS = {"ring": (32, 96), "digits": (6, 10), "fashion": (6, 10), "shapes": (6, 10)}

@@ -8,7 +8,7 @@ CASES = {
     "import torch": "import torch",
     "import ganedu": "import torch, ganedu",
     "all that training needs": "import torch, ganedu.data, ganedu.training, ganedu.metrics",
-    "all that a notebook needs": "import torch, ganedu.data, ganedu.training, ganedu.worlds, ganedu.widgets",
+    "all that a notebook needs": "import torch, ganedu.data, ganedu.training, ganedu.toys.worlds, ganedu.widgets",
 }
 LIMIT = 0.3  # seconds that `import ganedu` may add
 

@@ -31,7 +31,8 @@ from pathlib import Path
 
 import torch
 
-from ganedu import data, machine, metrics
+from ganedu import data, metrics
+from ganedu.course import machine
 
 K = 5
 SECONDS, MEGABYTES, RATIO = 20.0, 1000.0, 3.0

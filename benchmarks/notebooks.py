@@ -19,10 +19,11 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 
-from ganedu import course, machine
+from ganedu import ASSETS
+from ganedu.course import machine, notebooks
 
 LIMITS = {"seconds": 90.0, "first figure": 15.0, "GB": 1.2}
-TABLE = Path(machine.__file__).parent / "assets" / machine.TIMES
+TABLE = ASSETS / machine.TIMES
 
 
 class Stopwatch(NotebookClient):
@@ -66,7 +67,7 @@ def main() -> int:
     parser.add_argument("notebooks", nargs="*", help="numbers or names; all by default")
     parser.add_argument("--write", action="store_true", help="store the seconds for notebook 00")
     args = parser.parse_args()
-    paths = [course.find(name) for name in args.notebooks] or course.notebooks()
+    paths = [notebooks.find(name) for name in args.notebooks] or notebooks.notebooks()
     speed = machine.speed(3.0)
     print(f"{machine.cores()} cores, {speed:.0f} DCGAN steps a second")
     print(f"{'notebook':<28}{'seconds':>9}{'first figure':>14}{'GB':>7}")

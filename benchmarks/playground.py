@@ -21,7 +21,7 @@ import nbformat
 import psutil
 from jupyter_client import BlockingKernelClient
 
-from ganedu import machine
+from ganedu.course import machine
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 import lab

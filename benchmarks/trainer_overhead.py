@@ -12,10 +12,12 @@ from functools import partial
 
 import torch
 
-from ganedu import data, densities
+from ganedu import data
 from ganedu.models import DCDiscriminator, DCGenerator, MLPDiscriminator, MLPGenerator
 from ganedu.sampling import seeded
-from ganedu.training import Trainer, train_step
+from ganedu.steps import train_step
+from ganedu.toys import densities
+from ganedu.training import Trainer
 
 
 def points():

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import torch
 
-from ganedu import densities, machine, worlds
+from ganedu.course import machine
 from ganedu.models import MLPDiscriminator, MLPGenerator
 from ganedu.steps import train_step
+from ganedu.toys import densities, worlds
 
 WORLDS, LIMITS = 20, {256: 2.8, 128: 5.0}
 ALONE, TOGETHER = 320, 320  # steps of one GAN, and of all at once, in a round; few would measure the set-up

@@ -30,10 +30,10 @@ SAVE_EVERY = 5.0  # seconds between two checkpoints: what a kill can cost
 
 
 def lab(args) -> None:
-    from . import course
+    from .course import notebooks
 
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.folder()}", f"--port={args.port}"]
-    command += args.rest or [course.notebooks()[0].as_posix()]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks.folder()}", f"--port={args.port}"]
+    command += args.rest or [notebooks.notebooks()[0].as_posix()]
     if _call(command):
         raise RuntimeError("JupyterLab ended with an error; what it said stands above.")
 
@@ -49,17 +49,17 @@ def _call(command: list[str]) -> int:
 
 
 def run(args) -> None:
-    from . import course
+    from .course import notebooks
 
     start = time.perf_counter()
-    out = course.run(args.notebook, dict(args.parameters), args.out)
+    out = notebooks.run(args.notebook, dict(args.parameters), args.out)
     print(f"ran in {time.perf_counter() - start:.0f} s: {out}")
 
 
 def student(args) -> None:
-    from . import course
+    from .course import notebooks
 
-    for name, n in course.student_edition(args.dir, overwrite=args.force).items():
+    for name, n in notebooks.student_edition(args.dir, overwrite=args.force).items():
         print(f"{args.dir / name}.ipynb: {n} solution{'' if n == 1 else 's'} left out")
 
 
@@ -88,8 +88,9 @@ def data(args) -> None:
 
 
 def train(args) -> None:
-    from . import checkpoints, recipes
-    from .folders import write_images
+    from . import checkpoints
+    from .data.folders import write_images
+    from .runs import recipes
 
     out = args.out or Path(f"runs/{args.model}-{Path(args.data or 'digits').name}")
     given = {k: getattr(args, k) for k in ("data", "image_size", "channels", "width", "seed")}
@@ -144,8 +145,8 @@ def _train_and_save(trainer, out: Path, settings: dict, steps: int | None, secon
 
 
 def sample(args) -> None:
-    from . import recipes
-    from .folders import write_images
+    from .data.folders import write_images
+    from .runs import recipes
     from .sampling import generate
 
     out = args.out or args.dir / "samples.png"

@@ -5,13 +5,14 @@ discriminator maps samples, and labels where it is conditional, to logits (N,), 
 (N, C, H, W) in [-1, 1].
 """
 
-import difflib
 import itertools
 import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+
+from .inputs import one_of
 
 IMAGE_SIZES = (16, 28, 32, 64, 128)
 CONDITIONS = ("concat", "embedding", "projection", "acgan")
@@ -31,17 +32,9 @@ def _check_condition(condition: str | None, n_classes: int) -> None:
     if condition is None and n_classes:
         raise ValueError(f"n_classes={n_classes} needs a condition: one of {', '.join(CONDITIONS)}.")
     if condition is not None:
-        nearest(condition, CONDITIONS, "condition")
+        one_of(condition, CONDITIONS, "condition")
         if n_classes < 2:
             raise ValueError(f"condition={condition!r} needs n_classes of 2 or more, got {n_classes}.")
-
-
-def nearest(name: str, allowed: tuple[str, ...], what: str) -> None:
-    """Raise ValueError that suggests the nearest allowed name, unless `name` is one of them."""
-    if name not in allowed:
-        close = difflib.get_close_matches(str(name).lower(), allowed, n=1, cutoff=0.4)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"unknown {what} {name!r}: choose one of {', '.join(allowed)}.{hint}")
 
 
 def check_labels(labels: Tensor | None, n_classes: int) -> None:
@@ -287,7 +280,7 @@ class Classifier(nn.Module):
 
 def build(kind: str, *, image_size=28, channels=1, z_dim=64, width=None, n_classes=0, condition=None):
     """(G, D) of kind "mlp", "dcgan" or "cgan" for images; what the command line and checkpoints build from."""
-    nearest(kind, ("mlp", "dcgan", "cgan"), "model")
+    one_of(kind, ("mlp", "dcgan", "cgan"), "model")
     check_image_config(image_size, channels, 1 if width is None else width)
     if kind == "mlp":
         shape = (channels, image_size, image_size)

@@ -13,12 +13,6 @@ from torch import Tensor, nn
 
 from . import checkpoints
 from .sampling import generate, refresh_batchnorm, seeded
-from .steps import acgan_step, cgan_step, infogan_step, train_step, vae_gan_step, vae_step
-
-__all__ = [
-    "Diverged", "Trainer", "acgan_step", "cgan_step", "constant", "infogan_step", "linear_second_half", "train_step",
-    "vae_gan_step", "vae_step",
-]  # fmt: skip
 
 # ----------------------------------------------------------------------------------------------------- the Trainer
 

@@ -4,9 +4,11 @@ from functools import partial
 
 import torch
 
-from ganedu import densities, losses, models
+from ganedu import losses, models
 from ganedu.sampling import seeded
-from ganedu.training import Trainer, cgan_step, constant, train_step
+from ganedu.steps import cgan_step, train_step
+from ganedu.toys import densities
+from ganedu.training import Trainer, constant
 
 Z, BATCH, CLASSES = 4, 12, 3
 

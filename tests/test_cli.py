@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from ganedu import checkpoints, recipes
+from ganedu import checkpoints
 from ganedu.__main__ import main
+from ganedu.runs import recipes
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--image-size", "16", "--width", "2"]

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from ganedu import densities, losses, metrics, models
+from ganedu import losses, metrics, models
+from ganedu.toys import densities
 
 
 @pytest.fixture(scope="module")

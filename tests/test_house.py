@@ -1,5 +1,7 @@
 """The house rules that a reader would only notice once they are broken."""
 
+import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -28,9 +30,86 @@ def tracked() -> list[Path]:
     return [p for p in found if p.is_file()]
 
 
+CORE = ("inputs", "pixels", "losses", "models", "steps", "sampling", "checkpoints", "training", "plots")
+# What a room may import, besides itself and the core; `topics` only earlier chapters' topics, which no circle allows.
+ALLOWED = {
+    "core": (),
+    "data": (),
+    "metrics": (),
+    "toys": ("metrics",),
+    "topics": ("data", "toys", "metrics"),
+    "runs": ("data", "metrics"),
+    "doctor": ("data", "toys", "metrics", "runs"),
+    "report": ("data", "metrics", "runs", "doctor"),
+    "widgets": ("data", "toys", "metrics"),
+    "course": ("data",),
+    "command line": ("data", "metrics", "runs", "doctor", "report", "course"),
+}
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a module below `ganedu`, "" for the package itself."""
+    return ".".join(path.relative_to(ROOT / "ganedu").with_suffix("").parts).removesuffix("__init__").rstrip(".")
+
+
+def room_of(module: str) -> str:
+    head = module.partition(".")[0]
+    return "core" if head in CORE or not head else "command line" if head == "__main__" else head
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of the package that a module imports, wherever in its text, relative imports resolved."""
+    here = ["ganedu", *path.relative_to(ROOT / "ganedu").parent.parts]
+    known = {module_of(p) for p in MODULES}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            names = {f"{source}.{alias.name}" for alias in node.names}
+            modules = {name for name in names if name.removeprefix("ganedu.") in known}
+            found |= modules if modules == names else {source, *modules}
+    inside = {name.removeprefix("ganedu").lstrip(".") for name in found if name.split(".")[0] == "ganedu"}
+    return {name for name in inside if name in known and name}
+
+
+IMPORTS = {module_of(path): imported_modules(path) for path in MODULES}
+
+
+def test_every_module_has_its_room():
+    assert {room_of(module) for module in IMPORTS} <= ALLOWED.keys()
+    assert {module for module in IMPORTS if module and "." not in module} >= set(CORE)
+
+
+@pytest.mark.parametrize("module", sorted(IMPORTS))
+def test_imports_run_one_way(module):
+    room = room_of(module)
+    for other in IMPORTS[module]:
+        target = room_of(other)
+        assert target in (room, "core", *ALLOWED[room]), f"{module or 'ganedu'} imports {other}"
+        if room == "core":
+            assert target == "core" and other != "plots", f"the core's {module} imports {other}"
+
+
+def test_no_circle():
+    order = graphlib.TopologicalSorter(IMPORTS)
+    order.prepare()  # raises CycleError, which names the circle
+
+
+def test_the_core_is_nine_files_that_are_read_in_an_afternoon():
+    flat = {path.stem for path in (ROOT / "ganedu").glob("*.py")} - {"__init__", "__main__"}
+    assert flat == set(CORE)
+    lines = sum(len((ROOT / "ganedu" / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in CORE)
+    assert lines <= 1400
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_a_module_holds_one_idea(module):
-    assert len(module.read_text(encoding="utf-8").splitlines()) <= 320
+def test_a_function_fits_one_screen(module):
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < 45, f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
 
 
 def test_importing_the_package_costs_nothing_but_itself():
@@ -54,7 +133,7 @@ def test_the_command_line_starts_without_torch():
     assert _imported_by("ganedu.__main__", ["torch", "numpy", "papermill", "matplotlib", "nbformat"]) == []
 
 
-@pytest.mark.parametrize("name", ["losses", "models", "steps", "densities", "data", "worlds", "metrics", "training"])
+@pytest.mark.parametrize("name", [*CORE, "data", "metrics", "toys.densities", "toys.worlds"])
 def test_the_core_does_not_load_what_only_figures_and_widgets_need(name):
     later = ["matplotlib", "ipywidgets", "IPython", "sklearn", "scipy", "PIL", "pooch", "accelerate", "papermill"]
     assert _imported_by(f"ganedu.{name}", later) == []

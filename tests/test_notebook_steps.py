@@ -13,9 +13,12 @@ import nbformat
 import pytest
 import torch
 
-from ganedu import course, infogan, models, perceptual, restoration, steps, translation, unpaired, vae
+from ganedu import models, steps
+from ganedu.course import notebooks
+from ganedu.topics import cyclegan, infogan, perceptual, pix2pix, restoration, vae
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(course.PATTERN))
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(notebooks.PATTERN))
+ROOMS = (steps, cyclegan, infogan, perceptual, pix2pix, restoration, vae)
 N, CLASSES, Z, ROUNDS = 6, 3, 4, 3
 
 
@@ -65,7 +68,7 @@ def vae_players() -> dict:
 def translators() -> dict:
     """A U-Net and its D of patches in float64 with their optimisers."""
     torch.manual_seed(0)
-    G, D = translation.UNet(width=4).double(), translation.PatchDiscriminator(width=4).double()
+    G, D = pix2pix.UNet(width=4).double(), pix2pix.PatchDiscriminator(width=4).double()
     opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-2, betas=(0.5, 0.99)) for m in (G, D))
     return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
 
@@ -73,8 +76,8 @@ def translators() -> dict:
 def two_way_translators() -> dict:
     """Translators both ways and their two D of patches in float64, with one optimiser a side."""
     torch.manual_seed(0)
-    G, F = (unpaired.Translator(1, width=4, blocks=1).double() for _ in range(2))
-    D_A, D_B = (unpaired.Patches(1, width=4).double() for _ in range(2))
+    G, F = (cyclegan.Translator(1, width=4, blocks=1).double() for _ in range(2))
+    D_A, D_B = (cyclegan.Patches(1, width=4).double() for _ in range(2))
     sides = {"opt_G": [*G.parameters(), *F.parameters()], "opt_D": [*D_A.parameters(), *D_B.parameters()]}
     opts = {name: torch.optim.Adam(side, 1e-2, betas=(0.5, 0.99)) for name, side in sides.items()}
     return {"G": G, "F": F, "D_A": D_A, "D_B": D_B, **opts}
@@ -92,17 +95,23 @@ def drawers() -> dict:
 def restorers() -> dict:
     """A network with noise inside and its D in float64, with every term of the loss in use."""
     torch.manual_seed(0)
-    G, D = restoration.Restorer(width=4, z_dim=2).double(), translation.PatchDiscriminator(width=4).double()
+    G, D = restoration.Restorer(width=4, z_dim=2).double(), pix2pix.PatchDiscriminator(width=4).double()
     opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-2, betas=(0.5, 0.99)) for m in (G, D))
     terms = {"features": torch.tanh, "feature_weight": 0.5, "gan_weight": 0.3, "answers": 2}
     return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D, **terms}
+
+
+def regression() -> dict:
+    torch.manual_seed(0)
+    G = restoration.Restorer(width=4).double()
+    return {"G": G, "opt_G": torch.optim.Adam(G.parameters(), 1e-2)}
 
 
 def team(name: str, conditional: bool) -> dict:
     """The players of the package's step of that name, and z_dim where it draws z itself."""
     others = {
         "vae_step": vae_players, "pix2pix_step": translators, "cyclegan_step": two_way_translators,
-        "autoencoder_step": drawers, "restore_step": restorers,
+        "autoencoder_step": drawers, "restore_step": restorers, "pixel_step": regression,
     }  # fmt: skip
     if name in others:
         return others[name]()
@@ -116,7 +125,7 @@ def play(step, name: str, conditional: bool) -> tuple[list[dict], dict]:
     for _ in range(ROUNDS):
         x_real, labels = torch.rand(N, 1, 16, 16) * 2 - 1, torch.randint(CLASSES, (N,))
         batch = (x_real, labels) if conditional else (x_real,)
-        if name in ("pix2pix_step", "cyclegan_step", "restore_step"):
+        if name in ("pix2pix_step", "cyclegan_step", "restore_step", "pixel_step"):
             batch = (x_real, torch.rand(N, 1, 16, 16))
         records.append(step(*batch, **game))
     return records, game
@@ -131,7 +140,7 @@ def double():
 
 @pytest.mark.parametrize(("written", "name"), list(written_out()))
 def test_the_notebooks_step_is_the_packages(written, name, double):
-    package = getattr(steps, name)
+    package = next(getattr(room, name) for room in ROOMS if hasattr(room, name))
     parameters = inspect.signature(written).parameters
     given = inspect.signature(package).parameters
     assert set(parameters) <= set(given), "the notebook's step takes what the package's step takes, or less"
@@ -155,4 +164,4 @@ def test_notebooks_1_4_and_11_to_16_write_their_steps_out():
     assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step"} <= ids
     assert {"11_latent_space-infogan_step", "12_vae_and_gan-vae_step", "14_paired_translation-pix2pix_step"} <= ids
     assert {"13_perceptual_losses-autoencoder_step", "15_unpaired_translation-cyclegan_step"} <= ids
-    assert "16_restoration-restore_step" in ids
+    assert {"16_restoration-pixel_step", "16_restoration-restore_step"} <= ids

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from ganedu import losses, worlds
+from ganedu import losses
+from ganedu.toys import worlds
 from ganedu.widgets import link, settings, starts
 from ganedu.widgets.game import Game
 from ganedu.widgets.own_loss import own_loss

@@ -400,7 +400,8 @@ def test_without_cuda_the_engine_stays_on_the_cpu_even_on_a_mac(monkeypatch):
 ON_THE_GPU = """
 import copy, torch
 from ganedu import densities, models
-from ganedu.training import Trainer, train_step
+from ganedu.steps import train_step
+from ganedu.training import Trainer
 from functools import partial
 torch.manual_seed(0)
 G, D = models.MLPGenerator(2), models.MLPDiscriminator()

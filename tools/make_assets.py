@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ganedu.fetch import arrays, write_idx
+from ganedu.data.fetch import arrays, write_idx
 
 ASSETS = Path(__file__).parent.parent / "ganedu" / "assets"
 # The dictionary need not be larger than the data, and a reader has to allocate all of it: 16 MiB, not preset 9's 64.

@@ -1,8 +1,8 @@
 """Train and pack the checkpoints that the package ships: `python tools/make_zoo.py`, or some: `... digits fashion`.
 
-Each entry is a run of `python -m ganedu train` in runs/zoo/NAME, packed by `ganedu.zoo.pack`, which measures it. What
-is there is not made again: a stopped run goes on where it was, a packed entry is left alone unless --again is said. On
-one core all take about an hour; the CPU is used even where there is a GPU, so that equal seeds give equal numbers.
+Each entry is a run of `python -m ganedu train` in runs/zoo/NAME, packed by `ganedu.runs.zoo.pack`, which measures it.
+What is there is not made again: a stopped run goes on where it was, a packed entry is left alone without --again.
+On one core all take about an hour; the CPU is used even where there is a GPU: equal seeds then give equal numbers.
 
 The smallest, digits16, is trained with five seeds: its card says between what limits a run by its command ends, and a
 test trains it anew.
@@ -12,8 +12,9 @@ import argparse
 import os
 from pathlib import Path
 
-from ganedu import machine, recipes, zoo
 from ganedu.__main__ import main as ganedu
+from ganedu.course import machine
+from ganedu.runs import recipes, zoo
 
 RUNS = Path("runs/zoo")
 COMMON = {"channels": 1, "seed": 0, "z_dim": 64, "batch_size": 64, "lr": 0.003, "betas": [0.0, 0.9], "ema": 0.99}

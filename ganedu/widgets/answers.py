@@ -7,13 +7,13 @@ page's own name, and `n`, its count, which frames give back as `answer`. Kernel 
 
 import base64
 import time
-from pathlib import Path
 
+from .. import ASSETS
 from . import starts
 from .settings import CONTROLS
 from .view import LAYERS
 
-PREPARED = Path(__file__).parents[1] / "assets" / "playground"
+PREPARED = ASSETS / "playground"
 
 
 def prepared() -> list[str]:

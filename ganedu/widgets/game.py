@@ -1,6 +1,6 @@
 """The playground's game without its page: settings, single turns, the learner's own losses, rewind.
 
-The game is `ganedu.worlds` with one world, or twelve: world w has seed w and starts alike in both.
+The game is `ganedu.toys.worlds` with one world, or twelve: world w has seed w and starts alike in both.
 """
 
 import math
@@ -10,9 +10,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .. import densities, losses, worlds
+from .. import losses
 from ..sampling import seeded
-from ..stacked import StackedMLP
+from ..toys import densities, worlds
+from ..toys.stacked import StackedMLP
 from .own_loss import own_loss
 from .settings import CONTROLS, PENALTIES
 

@@ -10,7 +10,7 @@ import torch
 import traitlets
 
 from .. import plots
-from ..data import to_float, to_uint8
+from ..pixels import to_float, to_uint8
 from .pictures import Explorer, control, display_widget, joined, png
 
 SMALLEST, LARGEST = 28, 64  # pixels along a side of the pad

@@ -3,7 +3,8 @@
 import math
 from dataclasses import asdict, dataclass
 
-from .. import densities, losses
+from .. import losses
+from ..toys import densities
 
 
 @dataclass(frozen=True)

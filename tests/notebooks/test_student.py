@@ -6,16 +6,16 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from ganedu import course
+from ganedu.course import notebooks
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob(course.PATTERN))
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob(notebooks.PATTERN))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_student_edition(path, tmp_path):
     full = nbformat.read(path, as_version=4)
-    student, removed = course.without_solutions(full)
+    student, removed = notebooks.without_solutions(full)
     tags = [set(c.metadata.get("tags", [])) for c in student.cells]
     assert removed == sum("check" in t for t in tags)
     assert not any("solution" in t for t in tags)

@@ -1,0 +1,297 @@
+"""What a training step does, watched on copies: who learns from what, and with which sign. The doctor's instruments.
+
+`watch` runs somebody's step and writes down each call of G and D, each gradient that reaches D's output, and what each
+optimiser moves. Which rows are fakes is not guessed: the step runs again with G's output bent a little, and the rows
+of D's input that change are fakes.
+"""
+
+import contextlib
+import copy
+import inspect
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from ..sampling import seeded
+
+LEVEL, FAR = 0.5, 5.0  # inside every margin and between the targets, as a logit, a score or a probability; and outside
+REPEATS = 2  # calls of the step in one watch: what one leaves behind is seen in the next
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of D: its input, labels, output d, and, once somebody's loss went backward, its gradient (N,)."""
+
+    x: Tensor
+    labels: Tensor | None
+    d: Tensor
+    penalty: bool  # the input itself wants a gradient: a penalty looks at D's slope here
+    fake: Tensor | None = None  # (N,) bool
+    grad: Tensor | None = None  # times N: the slope of one sample's loss
+    player: str = ""  # whose loss it was
+
+
+@dataclass(eq=False)
+class Round:
+    """What `REPEATS` calls of a step did."""
+
+    calls: list[Call] = field(default_factory=list)
+    z: list[list[Tensor]] = field(default_factory=lambda: [[] for _ in range(REPEATS)])
+    made: list[Tensor] = field(default_factory=list)
+    evaluating: set[str] = field(default_factory=set)  # players that were called in eval mode
+    moved: dict[str, float] = field(default_factory=lambda: {"G": 0.0, "D": 0.0})  # over all calls
+    by_other: dict[str, float] = field(default_factory=lambda: {"G": 0.0, "D": 0.0})  # by the other's loss
+    asked: bool = False  # whether D's output was in G's gradient
+    taught: bool = False  # whether G's loss moved anything
+    wasted: int = 0  # times that D's loss gave G a gradient
+    leftover: set[str] = field(default_factory=set)  # players whose gradient held an older one
+    norms: dict[str, float] = field(default_factory=dict)  # of each player's gradient, the last seen
+
+    def rows(self, player: str, fake: bool) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+        """(x, labels, d, slopes) of real or fake rows that reached D in `player`'s loss; empty ones for none."""
+        found = [(c, c.fake == fake) for c in self.calls if c.player == player and c.fake is not None]
+        found = [(c, m) for c, m in found if m.any()]
+        if not found:
+            return torch.empty(0), None, torch.empty(0), torch.empty(0)
+        x, d, g = (torch.cat([getattr(c, k)[m] for c, m in found]) for k in ("x", "d", "grad"))
+        labels = None if found[0][0].labels is None else torch.cat([c.labels[m] for c, m in found])
+        return x, labels, d, g
+
+
+class Skip(Exception):
+    """A check cannot look: the text says what is missing."""
+
+
+def call_step(step, batch: tuple, players: dict):
+    """step(*batch, **players), or step(*batch) of a function that holds its own players."""
+    return step(*batch, **players) if takes_players(step, players) else step(*batch)
+
+
+def takes_players(step, players: dict) -> bool:
+    try:
+        parameters = inspect.signature(step).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(p.kind is p.VAR_KEYWORD or p.name in players for p in parameters)
+
+
+@contextlib.contextmanager
+def stand_ins(step, players: dict):
+    """Players to experiment on: copies that share weights as the originals do; originals where the step holds them.
+
+    Those are put back afterwards: weights, statistics, gradients, modes, requires_grad and the optimisers' state.
+    """
+    if takes_players(step, players):
+        twin = copy.deepcopy(players)
+        for module in (m for m in twin.values() if isinstance(m, nn.Module)):
+            module.zero_grad(set_to_none=True)
+        yield twin
+        return
+    modules = [m for m in players.values() if isinstance(m, nn.Module)]
+    optimisers = {}  # found as they step
+
+    def note(optimiser, *_):
+        optimisers.setdefault(id(optimiser), (optimiser, copy.deepcopy(optimiser.state_dict())))
+
+    hook = register_optimizer_step_pre_hook(note)
+    tensors = [(t, t.detach().clone()) for m in modules for t in (*m.parameters(), *m.buffers())]
+    grads = [(p, p.grad, None if p.grad is None else p.grad.clone(), p.requires_grad)
+             for m in modules for p in m.parameters()]  # fmt: skip
+    modes = [(s, s.training) for m in modules for s in m.modules()]
+    for p, *_ in grads:
+        p.grad = None
+    try:
+        yield players
+    finally:
+        hook.remove()
+        with torch.no_grad():
+            for t, value in tensors:
+                t.copy_(value)
+            for p, grad, value, wanted in grads:
+                p.grad = grad if grad is None else grad.copy_(value)
+                p.requires_grad_(wanted)
+        for submodule, mode in modes:
+            submodule.training = mode
+        for optimiser, state in optimisers.values():
+            optimiser.load_state_dict(state)
+
+
+def watch(step, players: dict, batch: tuple, *, seed: int = 0) -> tuple[Round, Round, Round]:
+    """(what the step does, the same with D's logits shrunk to about `LEVEL`, and to `FAR` on real, -`FAR` on fakes).
+
+    The second shows signs where no loss is flat, the third which losses are straight lines.
+
+    Raises what the step raises; nothing that was given is changed.
+    """
+    plain, bent = (_once(step, players, batch, seed, bend=bend) for bend in (False, True))
+    for a, b in zip(plain.calls, bent.calls, strict=False):
+        if a.x.shape == b.x.shape and not a.penalty:
+            a.fake = (a.x != b.x).flatten(1).any(1)
+    fakes = [c.fake for c in plain.calls]
+    levels = [[None if f is None else f * (low - high) + high for f in fakes]
+              for high, low in ((LEVEL, LEVEL), (FAR, -FAR))]  # fmt: skip
+    flat, far = (_once(step, players, batch, seed, levels=ls) for ls in levels)
+    for r in (flat, far):
+        for c, fake in zip(r.calls, fakes, strict=False):
+            c.fake = fake if fake is not None and len(fake) == len(c.x) else None
+    return plain, flat, far
+
+
+def _once(step, players: dict, batch: tuple, seed: int, *, bend: bool = False, levels=()) -> Round:
+    r = Round()
+    own = torch.Generator().manual_seed(seed)
+    with stand_ins(step, players) as twin, seeded(seed), contextlib.ExitStack() as hooks:
+        G, D = twin["G"], twin["D"]
+        weights = {name: list(twin[name].parameters()) for name in ("G", "D")}
+        start = {name: [p.detach().clone() for p in ps] for name, ps in weights.items()}
+        state = {"repeat": 0, "pending": [], "fresh": {"G": True, "D": True},
+                 "stale": {"G": False, "D": False}, "G has": False, "before": None}  # fmt: skip
+
+        def saw_G(module, inputs, output):
+            r.z[state["repeat"]].append(inputs[0].detach())
+            if not module.training:
+                r.evaluating.add("G")
+            if bend:
+                dust = torch.rand(output.shape, generator=own, dtype=torch.float32) + 0.5
+                output = output + (0.05 * dust).to(output)
+            r.made.append(output.detach())
+            return output
+
+        def saw_D(module, inputs, output):
+            x, given = inputs[0], output
+            output = logits(output)
+            level = levels[len(r.calls)] if len(r.calls) < len(levels) else None
+            if level is not None and len(level) == len(output):
+                output = output * 1e-3 + level.view(-1, *(1,) * (output.ndim - 1)).to(output)
+            labels = inputs[1].detach() if len(inputs) > 1 and torch.is_tensor(inputs[1]) else None
+            call = Call(x.detach().clone(), labels, output.detach(), x.is_leaf and x.requires_grad)
+            if not module.training:
+                r.evaluating.add("D")
+            r.calls.append(call)
+            if output.requires_grad and not call.penalty:
+                output.register_hook(lambda g: got(call, g))
+            return output if torch.is_tensor(given) else (output, *given[1:])
+
+        def got(call, g):
+            g = g.detach().flatten(1).sum(1) if g.ndim > 1 else g.detach()
+            call.grad = g * len(g) + (0 if call.grad is None else call.grad)
+            state["pending"].append(call)
+
+        def reached(name, p):
+            incoming = []
+            hooks.callback(p.register_hook(lambda g: incoming.append(g.detach())).remove)
+
+            def after(p):
+                if name == "G":
+                    state["G has"] = True
+                if state["fresh"][name]:  # the first of this backward: more than what came in is an older one
+                    state["stale"][name] = not p.grad.equal(incoming[-1])
+                state["fresh"][name] = False
+
+            hooks.callback(p.register_post_accumulate_grad_hook(after).remove)
+
+        def before(optimiser, *_):
+            state["before"] = {name: [p.detach().clone() for p in ps] for name, ps in weights.items()}
+
+        def after(optimiser, *_):
+            owned = {id(p) for group in optimiser.param_groups for p in group["params"]}
+            owner = {name for name, ps in weights.items() if owned & {id(p) for p in ps}}
+            if not owner or state["before"] is None:
+                return
+            moved = {name: _change(state["before"][name], ps) for name, ps in weights.items()}
+            player = _whose(optimiser, owner, twin, state["pending"])
+            for call in state["pending"]:
+                call.player = player
+            r.leftover |= {name for name in owner if state["stale"][name]}
+            for name in owner:
+                grads = [p.grad for p in weights[name] if p.grad is not None]
+                if grads:
+                    r.norms[name] = float(torch.stack([g.norm() for g in grads]).norm())
+            other = "D" if player == "G" else "G"
+            r.by_other[other] = max(r.by_other[other], moved[other])
+            if player == "G":
+                r.asked |= any(c.grad is not None for c in state["pending"])
+                r.taught |= max(moved.values()) > 0
+            elif state["G has"] and owner == {"D"}:
+                r.wasted += 1
+            state.update(pending=[], before=None, fresh={"G": True, "D": True})
+            state["G has"] = False
+
+        for module, saw in ((G, saw_G), (D, saw_D)):
+            hooks.callback(module.register_forward_hook(saw).remove)
+        for name, ps in weights.items():
+            for p in [p for p in ps if p.requires_grad][:1]:
+                reached(name, p)
+        hooks.callback(register_optimizer_step_pre_hook(before).remove)
+        hooks.callback(register_optimizer_step_post_hook(after).remove)
+        for state["repeat"] in range(REPEATS):
+            call_step(step, batch, twin)
+        r.moved = {name: _change(start[name], ps) for name, ps in weights.items()}
+    return r
+
+
+def _change(before: list[Tensor], now: list[nn.Parameter]) -> float:
+    """Largest change of a weight; infinite when one is not finite."""
+    with torch.no_grad():
+        size = max((float((a - b).abs().max()) for a, b in zip(before, now, strict=True) if a.numel()), default=0.0)
+    return size if size == size else float("inf")
+
+
+def _whose(optimiser, owner: set[str], twin: dict, pending: list[Call]) -> str:
+    """Whose loss an optimiser has just followed: its own player's, unless it is shared, or named for the other."""
+    if twin.get("opt_G") is optimiser and twin.get("opt_D") is not optimiser:
+        return "G"
+    if len(owner) == 1:
+        return owner.copy().pop()
+    # shared: reals were in D's loss alone; of two backward passes the one with more calls of D is D's
+    return "D" if len(pending) > 1 else "G"
+
+
+# ------------------------------------------------------------------------------------------------ networks at rest
+
+
+VIEWS = ("queeze", "View", "Reshape", "Clone", "Alias", "Select", "Slice", "Permute", "Transpose", "ToCopy", "latten")
+
+
+def last_operation(output: Tensor) -> str:
+    """Name of the operation that gave `output`, such as "Tanh", "Sigmoid", "LeakyRelu"; what only reshapes is passed.
+
+    Read from autograd's graph, so functions count as well as layers; "" without a graph.
+    """
+    node = output.grad_fn
+    while node is not None:
+        name = node.name().partition("Backward")[0]
+        if not name.rstrip("0123456789").endswith(VIEWS):
+            return name
+        node = next((n for n, _ in node.next_functions if n is not None), None)
+    return ""
+
+
+def logits(output) -> Tensor:
+    """D's output, or the first of several: an auxiliary classifier also names a class."""
+    return output if torch.is_tensor(output) else output[0]
+
+
+def nearest(a: Tensor, b: Tensor | None = None) -> Tensor:
+    """Distance of each row of `a` (N, ...) to its nearest row of `b`, or to its nearest other row of `a`; (N,).
+
+    Of images it is taken at 16 pixels at most.
+    """
+    a, c = (_small(t).flatten(1).float() for t in (a, a if b is None else b))
+    distance = torch.cdist(a, c, compute_mode="donot_use_mm_for_euclid_dist")
+    if b is None:
+        distance.fill_diagonal_(float("inf"))
+    return distance.min(1).values
+
+
+def _small(x: Tensor) -> Tensor:
+    return nn.functional.adaptive_avg_pool2d(x.float(), 16) if x.ndim == 4 and x.shape[-1] > 16 else x
+
+
+def neighbours(x: Tensor) -> float:
+    """Correlation of horizontally neighbouring pixels of images (N, C, H, W), centred at each place of the image."""
+    a, b = (t - t.mean(0) for t in (x[..., :-1].double(), x[..., 1:].double()))
+    power = (a.square().mean() * b.square().mean()).sqrt()
+    return float((a * b).mean() / power) if power > 0 else 0.0
