@@ -4,6 +4,7 @@ import os
 import sys
 
 import pytest
+import torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the nets are small: more threads only wait for each other
 
@@ -15,6 +16,14 @@ def engine_on_the_cpu(monkeypatch):
     yield
     if "accelerate.state" in sys.modules:
         sys.modules["accelerate.state"].AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def double():
+    """Noise in float64 too, so that two ways of rounding stay 1e-10 apart."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def _unit(nodeid: str) -> str:

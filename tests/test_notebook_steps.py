@@ -131,13 +131,6 @@ def play(step, name: str, conditional: bool) -> tuple[list[dict], dict]:
     return records, game
 
 
-@pytest.fixture
-def double():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 @pytest.mark.parametrize(("written", "name"), list(written_out()))
 def test_the_notebooks_step_is_the_packages(written, name, double):
     package = next(getattr(room, name) for room in ROOMS if hasattr(room, name))
