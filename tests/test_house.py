@@ -107,9 +107,12 @@ def test_the_core_is_nine_files_that_are_read_in_an_afternoon():
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_a_function_fits_one_screen(module):
+    """Its code, signature and docstring apart: those are a page to look things up in."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno - node.lineno < 45, f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+            code = node.body[1:] if ast.get_docstring(node) else node.body
+            lines = code[-1].end_lineno - code[0].lineno + 1 if code else 0
+            assert lines <= 45, f"{node.name} has {lines} lines"
 
 
 def test_importing_the_package_costs_nothing_but_itself():
