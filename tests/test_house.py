@@ -180,6 +180,18 @@ def test_badges_are_pictures_of_one_height_with_a_text_of_their_own():
         assert svg.findtext(f"{of}text") == says
 
 
+def test_a_notebook_begins_with_a_setup_that_fits_a_screen():
+    """And the install line for Colab names nothing that the package does not depend on, itself or through it."""
+    for path in sorted(ROOT.glob("notebooks/*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        setup = next("".join(c["source"]) for c in cells if "setup" in c["metadata"].get("tags", []))
+        (line,) = re.findall(r"^    %pip install -q --no-deps (.+)$", setup, re.M)
+        assert all(len(row) <= 110 for row in setup.splitlines()[:4])
+        *names, address = line.split()
+        assert address == f"git+{PROJECT['urls']['Repository']}"
+        assert set(names) - {"lightning-utilities"} <= {_split(d)[0] for d in PROJECT["dependencies"]}
+
+
 def test_pip_can_be_fetched_where_python_has_no_ensurepip():
     sys.path.insert(0, str(ROOT / "tools"))
     import get_pip

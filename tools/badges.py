@@ -19,6 +19,7 @@ import nbformat
 ROOT = Path(__file__).parents[1]
 BRANCH = "main"
 START, END = "<!-- badges: python tools/badges.py -->", "<!-- /badges -->"
+COLAB_LACKS = "torchmetrics lightning-utilities"  # of what notebooks import, in googlecolab/backend-info of June 2026
 COLAB_LINES = re.compile(r'\Aimport sys\n\nif "google\.colab" in sys\.modules:\n    %pip [^\n]*\n*')
 
 
@@ -51,9 +52,7 @@ def refresh_notebook(text: str, url: str, path: str) -> str:
     if len(setup) != 1:
         raise ValueError(f"{path}: {len(setup)} cells have the tag `setup`; give it to the first code cell alone.")
     setup[0].source = (
-        'import sys\n\nif "google.colab" in sys.modules:\n'
-        "    %pip install -q --no-deps accelerate safetensors pooch anywidget psygnal torchmetrics lightning-utilities "
-        f"git+{url}\n\n"
+        f'import sys\n\nif "google.colab" in sys.modules:\n    %pip install -q --no-deps {COLAB_LACKS} git+{url}\n\n'
     ) + COLAB_LINES.sub("", setup[0].source)
     return nbformat.writes(notebook) + "\n"
 
