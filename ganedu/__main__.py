@@ -33,7 +33,9 @@ def lab(args) -> None:
     from .course import notebooks
 
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks.folder()}", f"--port={args.port}"]
-    command += args.rest or [notebooks.notebooks()[0].as_posix()]
+    command += args.rest
+    if all(a.startswith("-") for a in args.rest):  # nothing that may be a page to open
+        command.append(notebooks.notebooks()[0].as_posix())
     if _call(command):
         raise RuntimeError("JupyterLab ended with an error; what it said stands above.")
 
@@ -226,9 +228,9 @@ def parser() -> argparse.ArgumentParser:
         p.set_defaults(run=run)
         return p
 
-    p = command(lab, "open the notebooks in JupyterLab")
+    p = command(lab, "open the notebooks in JupyterLab", allow_abbrev=False, usage="%(prog)s [-h] [--port PORT] ...",
+                epilog="All else is handed on to jupyter lab: ganedu lab --no-browser")  # fmt: skip
     p.add_argument("--port", type=_whole, default=8888, help="a free one near it is taken where it is in use")
-    p.add_argument("rest", nargs="*", metavar="...", help="after --, anything for jupyter lab: -- --no-browser")
 
     p = command(run, "run a notebook from top to bottom, with other parameters")
     p.add_argument("notebook", help="its number (03) or how its name begins (dcgan)")
@@ -283,7 +285,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
+    top = parser()
+    args, rest = top.parse_known_args(argv)
+    if args.run is lab:
+        args.rest = [a for a in rest if a != "--"]
+    elif rest:
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.run is train and args.steps is None and args.seconds is None:
         args.seconds = 60.0
     try:

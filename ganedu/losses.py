@@ -4,9 +4,13 @@ A loss is a pair, `d_loss(d_real, d_fake)` for the discriminator and `g_loss(d_f
 are minimised. Logits come as (N,) for one GAN, or as (W, N) for W worlds; the mean runs over the last axis, so the
 result is a scalar, or one value a world. A penalty takes `(D, x_real, x_fake)` and is added to the discriminator's
 loss. Natural logarithms throughout; sigma is the logistic function and D(x) = sigma(d(x)).
+
+All raise ValueError for logits of other shapes. (N, 1), as `nn.Linear(n, 1)` gives them, is one of these: it could be
+N samples, or N worlds with a sample each, and a silent guess would divide somebody's gradient by N.
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import NamedTuple
 
 import torch
@@ -23,9 +27,32 @@ class Loss(NamedTuple):
     pairs: bool = False
 
 
+def of_logits(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`loss`, which then refuses what is not logits; by shape and dtype alone, so that no device is waited for."""
+
+    @wraps(loss)
+    def checked(*logits: Tensor | None, **named: Tensor | None) -> Tensor:
+        _check_logits(*logits, *named.values())
+        return loss(*logits, **named)
+
+    return checked
+
+
+def _check_logits(*logits: Tensor | None) -> None:
+    given = [d for d in logits if d is not None]
+    if not all(isinstance(d, Tensor) and d.is_floating_point() and d.numel() and d.ndim in (1, 2)
+               and d.shape[1:] != (1,) and d.shape[:-1] == given[0].shape[:-1] for d in given):  # fmt: skip
+        got = ", ".join(f"{getattr(d, 'dtype', type(d).__name__)} {tuple(getattr(d, 'shape', ()))}" for d in given)
+        raise ValueError(
+            f"logits are floating tensors (N,), or (W, N) for W worlds of 2 samples or more: got {got}. One GAN's "
+            "(N, 1), (N, 1, 1, 1) or map of patches becomes (N,) by D(x).flatten(), worlds' (W, N, 1) by .squeeze(-1)."
+        )
+
+
 # -log sigma(d) = softplus(-d) and -log(1 - sigma(d)) = softplus(d), finite for every d
 
 
+@of_logits
 def cross_entropy_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     """-E log D(x) - E log(1 - D(G(z))), in nats: minus the value V(D, G) of the game.
 
@@ -34,6 +61,7 @@ def cross_entropy_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     return softplus(-d_real).mean(-1) + softplus(d_fake).mean(-1)
 
 
+@of_logits
 def minimax_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     """E log(1 - D(G(z))): what the theory minimises. Slope in the logit: -D, which vanishes where D is near 0.
 
@@ -42,6 +70,7 @@ def minimax_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     return -softplus(d_fake).mean(-1)
 
 
+@of_logits
 def non_saturating_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     """-E log D(G(z)). Slope in the logit: -(1 - D), close to -1 where D is near 0.
 
@@ -50,21 +79,25 @@ def non_saturating_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     return softplus(-d_fake).mean(-1)
 
 
+@of_logits
 def least_squares_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     """1/2 E (d(x) - 1)^2 + 1/2 E d(G(z))^2. Source: Mao et al. 2017, eq. 2 with a = 0, b = 1."""
     return 0.5 * (d_real - 1).square().mean(-1) + 0.5 * d_fake.square().mean(-1)
 
 
+@of_logits
 def least_squares_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     """1/2 E (d(G(z)) - 1)^2. Source: Mao et al. 2017, eq. 2 with c = 1."""
     return 0.5 * (d_fake - 1).square().mean(-1)
 
 
+@of_logits
 def hinge_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     """E max(0, 1 - d(x)) + E max(0, 1 + d(G(z))). Source: Lim and Ye 2017; Miyato et al. 2018, eq. 16."""
     return relu(1 - d_real).mean(-1) + relu(1 + d_fake).mean(-1)
 
 
+@of_logits
 def wasserstein_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     """E d(G(z)) - E d(x): minus the critic's gap, a lower bound of the Wasserstein-1 distance for 1-Lipschitz d.
 
@@ -73,6 +106,7 @@ def wasserstein_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     return d_fake.mean(-1) - d_real.mean(-1)
 
 
+@of_logits
 def wasserstein_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     """-E d(G(z)); the hinge loss uses it too. Source: Arjovsky et al. 2017, eq. 2."""
     return -d_fake.mean(-1)
@@ -97,6 +131,7 @@ def _check_pairs(d_real: Tensor | None, d_fake: Tensor) -> None:
             f"a relativistic loss pairs each real logit with one fake: got {given} and d_fake "
             f"{tuple(d_fake.shape)}. Give both, of one shape."
         )
+    _check_logits(d_real, d_fake)
 
 
 minimax = Loss("minimax", cross_entropy_d, minimax_g)
@@ -111,13 +146,26 @@ ALL = (minimax, non_saturating, least_squares, hinge, wasserstein, relativistic)
 def slopes(D: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Gradient of the logit by the input, grad_x d(x), at each sample: (..., N, features), differentiable again.
 
+    x are images (N, C, H, W), or points (N, dim) or (W, N, dim); D gives one logit a sample, (N,) or (W, N), and
+    anything else is a ValueError: (N, 1) as well, and a map of patches, whose mean over a sample's patches fits.
     Summing the logits first gives each sample its own gradient as long as D treats samples one by one; a batch norm
     in D mixes them, so leave it out of a discriminator under a penalty (Gulrajani et al. 2017, section 4).
     """
     x = x.detach().requires_grad_()
     d = D(x)
+    if d.shape != _samples(x) or d.ndim not in (1, 2):
+        raise ValueError(
+            "a penalty takes images (N, C, H, W) or points (N, dim) with logits (N,), or worlds (W, N, dim) with "
+            f"(W, N): got x {tuple(x.shape)}, D(x) {tuple(d.shape)}. Does D end in nn.Linear(n, 1)? Then "
+            "D(x).squeeze(-1)."
+        )
     (grad,) = torch.autograd.grad(d.sum(), x, create_graph=True)
     return grad.flatten(d.ndim)
+
+
+def _samples(x: Tensor) -> torch.Size:
+    """The axes that count samples: those of images (N, C, H, W), and of points (N, dim) or (W, N, dim)."""
+    return x.shape[:-3] if x.ndim == 4 else x.shape[:-1]
 
 
 def r1(D: Callable[[Tensor], Tensor], x_real: Tensor, x_fake: Tensor | None = None, gamma: float = 1.0) -> Tensor:
@@ -146,8 +194,7 @@ def wgan_gp(D: Callable[[Tensor], Tensor], x_real: Tensor, x_fake: Tensor, weigh
             f"{tuple(x_fake.shape)}. Draw two batches of one size."
         )
     x_fake = x_fake.detach()
-    sample_axes = 3 if x_real.ndim == 4 else 1  # images (N, C, H, W); points (N, dim) or (W, N, dim)
-    t_shape = x_real.shape[:-sample_axes] + (1,) * sample_axes  # one weight a sample
-    t = torch.rand(t_shape, dtype=x_real.dtype, device=x_real.device)
+    n = _samples(x_real)
+    t = torch.rand(n + (1,) * (x_real.ndim - len(n)), dtype=x_real.dtype, device=x_real.device)  # one weight a sample
     grad = slopes(D, x_fake + t * (x_real - x_fake))
     return weight * (grad.norm(dim=-1) - 1).square().mean(-1)

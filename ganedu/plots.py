@@ -85,9 +85,15 @@ def curve(ax, y, x=None, smooth: int = 1, **kw):
 
 
 def shares(ax, labels, centre, low, high, colours=None):
-    """Horizontal dots with their intervals, one a label from top to bottom; shares from 0 to 1."""
+    """Horizontal dots with their intervals, one a label from top to bottom; shares from 0 to 1.
+
+    Raises ValueError unless each of the three holds one number a label.
+    """
     y = np.arange(len(labels))[::-1]
     centre, low, high = (array(v).astype(float) for v in (centre, low, high))
+    if not centre.shape == low.shape == high.shape == y.shape:
+        shapes = ", ".join(str(v.shape) for v in (centre, low, high))
+        raise ValueError(f"{len(y)} labels need as many centres, lows and highs: got {shapes}.")
     for i, c in zip(range(len(y)), colours or [REAL] * len(y), strict=True):
         ax.plot([low[i], high[i]], [y[i]] * 2, color=c, lw=3, alpha=0.5, solid_capstyle="round")
         ax.plot(centre[i], y[i], "o", color=c, ms=8)

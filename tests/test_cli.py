@@ -71,6 +71,30 @@ def test_data_lists_every_set(capsys):
         assert name in out
 
 
+@pytest.mark.parametrize(
+    "given",
+    [["--no-browser"], ["--ip", "0.0.0.0", "--no-browser"], ["--port-retries=0"], ["-y", "03_dcgan.ipynb", "--debug"]],
+    ids=" ".join,
+)
+def test_lab_hands_on_what_it_does_not_know_in_its_order(given, monkeypatch):
+    calls = []
+    monkeypatch.setattr("ganedu.__main__._call", lambda command: calls.append(command) or 0)
+    for line in (["lab", *given], ["lab", "--", *given], ["lab", "--port", "9000", *given]):
+        assert main(line) == 0
+        command = calls.pop()
+        start = command.index(given[0])
+        assert command[start : start + len(given)] == given and "--" not in command
+        names_a_page = any(not a.startswith("-") for a in given)
+        assert command[start + len(given) :] == [] if names_a_page else command[-1].endswith(".ipynb")
+        assert f"--port={9000 if '9000' in line else 8888}" in command
+
+
+def test_what_jupyter_lab_refuses_ends_with_status_1(monkeypatch, capsys):
+    monkeypatch.setattr("ganedu.__main__._call", lambda command: 1)
+    assert main(["lab", "--no-such-flag"]) == 1
+    assert "JupyterLab ended with an error" in said(capsys)
+
+
 # ------------------------------------------------------------------------------------------------ train and sample
 
 
@@ -280,6 +304,10 @@ def test_bad_input_is_answered_with_what_fits(command, hint, runs, capsys, tmp_p
         ["sample", "x", "--n", "0"],
         ["sample", "x", "--labels", "three"],
         ["sample", "x", "--labels", ""],
+        ["sample", "x", "--no-browser"],  # only lab has somebody to hand this on to
+        ["data", "digits"],
+        ["lab", "--port", "web"],
+        ["lab", "--port"],
     ],
 )
 def test_usage_errors_end_with_status_2(command, capsys):

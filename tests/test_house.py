@@ -2,11 +2,13 @@
 
 import ast
 import graphlib
+import json
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -223,6 +225,53 @@ def test_the_tool_follows_a_change_of_address(tmp_path):
     assert notebook.read_text(encoding="utf-8") == before.replace("old/place", "new/home")
     source = nbformat.read(notebook, as_version=4).cells[2].source
     assert source.endswith("git+https://github.com/new/home\n\nimport torch")
+
+
+PICTURE = re.compile(r"""!\[[^\]]*\]\(\s*<?([^)\s>]+)|<img\b[^>]*?\ssrc\s*=\s*["']?([^"'\s>]+)""", re.I)
+
+
+def pictures(markdown: str) -> list[str]:
+    """Where the pictures of a text come from."""
+    return [next(filter(None, found)) for found in PICTURE.findall(markdown)]
+
+
+def test_every_picture_travels_with_the_course():
+    """None comes from the web, so all show on a train; and each file that is named is there."""
+    assert pictures("[![a](b.svg)](https://c) <img alt=x src='https://d/e.png'> ![f](//g.h)") == [
+        "b.svg", "https://d/e.png", "//g.h"]  # fmt: skip
+    for path in tracked():
+        if path.suffix == ".md":
+            texts = [path.read_text(encoding="utf-8")]
+        elif path.suffix == ".ipynb":
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            texts = ["".join(c["source"]) for c in cells if c["cell_type"] == "markdown"]
+        else:
+            continue
+        for source in (s for text in texts for s in pictures(text) if not s.startswith(("data:", "attachment:"))):
+            assert ":" not in source and not source.startswith("//"), (
+                f"{path.name} has a picture from the web: {source}"
+            )
+            assert (path.parent / source).is_file(), f"{path.name}: {source} is not there"
+
+
+def test_badges_are_pictures_of_one_height_with_a_text_of_their_own():
+    for name, says in (("colab", "Open in Colab"), ("binder", "Open in Binder")):
+        svg = ElementTree.parse(ROOT / "notebooks" / "badges" / f"{name}.svg").getroot()
+        of = "{http://www.w3.org/2000/svg}"
+        assert svg.get("height") == "20" and svg.get("aria-label") == svg.findtext(f"{of}title") == says
+        assert svg.findtext(f"{of}text") == says
+
+
+def test_a_notebook_begins_with_a_setup_that_fits_a_screen():
+    """And the install line for Colab names nothing that the package does not depend on, itself or through it."""
+    for path in sorted(ROOT.glob("notebooks/*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        setup = next("".join(c["source"]) for c in cells if "setup" in c["metadata"].get("tags", []))
+        (line,) = re.findall(r"^    %pip install -q --no-deps (.+)$", setup, re.M)
+        assert all(len(row) <= 110 for row in setup.splitlines()[:4])
+        *names, address = line.split()
+        assert address == f"git+{PROJECT['urls']['Repository']}"
+        assert set(names) - {"lightning-utilities"} <= {_split(d)[0] for d in PROJECT["dependencies"]}
 
 
 def test_pip_can_be_fetched_where_python_has_no_ensurepip():

@@ -79,13 +79,13 @@ def test_only_paired_losses_let_the_generator_read_the_real_logits(loss):
 
 def test_minimax_slope_through_the_logit_is_minus_D():
     (d,) = tensors(np.linspace(-8, 8, 33))
-    losses.minimax_g(d[:, None]).sum().backward()
+    (losses.minimax_g(d) * len(d)).backward()
     assert_close(d.grad, -sigmoid(d.detach().numpy()))
 
 
 def test_non_saturating_slope_through_the_logit_is_minus_one_minus_D():
     (d,) = tensors(np.linspace(-8, 8, 33))
-    losses.non_saturating_g(d[:, None]).sum().backward()
+    (losses.non_saturating_g(d) * len(d)).backward()
     assert_close(d.grad, -(1 - sigmoid(d.detach().numpy())))
 
 
@@ -140,6 +140,37 @@ def test_a_relativistic_loss_asks_for_pairs(d_real):
 def test_a_relativistic_discriminator_asks_for_pairs():
     with pytest.raises(ValueError, match=r"d_real \(3,\) and d_fake \(4,\)"):
         losses.relativistic.d_loss(torch.zeros(3), torch.zeros(4))
+
+
+NO_LOGITS = {
+    "nn.Linear(n, 1)": torch.zeros(5, 1), "PyTorch's DCGAN": torch.zeros(5, 1, 1, 1), "a map": torch.zeros(5, 1, 2, 3),
+    "one number": torch.zeros(()), "none": torch.zeros(0), "long": torch.ones(5).long(), "bool": torch.ones(5) > 0,
+    "numpy": REAL,
+}  # fmt: skip
+
+
+@every_loss
+@pytest.mark.parametrize("d", NO_LOGITS.values(), ids=NO_LOGITS)
+def test_what_is_no_logits_is_refused_with_what_to_do(loss, d):
+    good = torch.zeros(5)
+    for call in (lambda: loss.d_loss(d, good), lambda: loss.d_loss(good, d), lambda: loss.d_loss(d, d),
+                 lambda: loss.g_loss(d, d), lambda: loss.g_loss(d_fake=d, d_real=d)):  # fmt: skip
+        with pytest.raises(
+            ValueError, match=r"D\(x\)\.flatten\(\)|pairs each real logit" if loss.pairs else r"flatten"
+        ):
+            call()
+
+
+@every_loss
+def test_the_advice_on_shapes_gives_the_loss_of_N_logits(loss):
+    d_real, d_fake = (torch.randn(6, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
+    wanted = loss.d_loss(d_real, d_fake), loss.g_loss(d_fake, d_real)
+    for shape in ((6, 1), (6, 1, 1, 1), (1, 1, 2, 3)):
+        a, b = (d.view(shape).flatten() for d in (d_real, d_fake))
+        assert (loss.d_loss(a, b), loss.g_loss(b, a)) == wanted
+    assert loss.d_loss(d_real[None], d_fake[None]) == wanted[0]  # one world
+    if not loss.pairs:  # batches may differ in size
+        assert loss.d_loss(d_real, d_fake[:4]).shape == ()
 
 
 # ----------------------------------------------------------------------------------------------------------- penalties
@@ -265,3 +296,14 @@ def test_worlds_are_penalised_one_by_one(penalty):
     torch.manual_seed(0)
     apart = [penalty(lambda x, i=i: (x @ w[i]).tanh().squeeze(-1), x_real[i], x_fake[i]) for i in range(3)]
     assert_close(together, torch.stack(apart).detach())
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+@pytest.mark.parametrize("shape", [(7, 2), (3, 7, 2), (7, 3, 4, 4), (7, 1, 4, 4)], ids=str)
+def test_a_D_that_ends_in_a_linear_layer_of_one_is_told_to_drop_its_axis(penalty, shape):
+    D = torch.nn.Linear(shape[-1], 1) if len(shape) < 4 else torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(shape[1] * 16, 1))  # fmt: skip
+    x = draw(shape).float()
+    with pytest.raises(ValueError, match=r"Then D\(x\)\.squeeze\(-1\)"):
+        penalty(D, x, x + 1)
+    assert penalty(lambda x: D(x).squeeze(-1), x, x + 1).shape == (shape[:1] if len(shape) == 3 else ())

@@ -156,6 +156,12 @@ def test_shares_run_from_top_to_bottom_each_with_its_interval(ax):
     assert [d.get_color() for d in dots] == [plots.REAL, plots.FAKE]
 
 
+def test_shares_ask_for_one_number_a_label(ax):
+    for low, high in (([0.1], [0.4]), ([[0.1], [0.6]], [0.4, 0.9]), ([0.1, 0.6, 0.7], [0.4, 0.9, 1.0])):
+        with pytest.raises(ValueError, match="2 labels need as many"):
+            plots.shares(ax, ["first", "second"], [0.2, 0.7], low, high)
+
+
 # ------------------------------------------------------------------------------------------------- style
 
 

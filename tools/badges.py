@@ -4,6 +4,7 @@
     python tools/badges.py --check    change nothing; status 1 when something is out of date
 
 A notebook gets its badges as a second cell (tag `badges`), and the Colab lines at the top of the cell tagged `setup`.
+Their pictures lie beside the notebooks, in notebooks/badges, so that they show without a network.
 Colab brings its own torch, ipykernel and ipywidgets, and replacing those breaks its session: hence --no-deps.
 """
 
@@ -18,6 +19,7 @@ import nbformat
 ROOT = Path(__file__).parents[1]
 BRANCH = "main"
 START, END = "<!-- badges: python tools/badges.py -->", "<!-- /badges -->"
+COLAB_LACKS = "torchmetrics lightning-utilities"  # of what notebooks import, in googlecolab/backend-info of June 2026
 COLAB_LINES = re.compile(r'\Aimport sys\n\nif "google\.colab" in sys\.modules:\n    %pip [^\n]*\n*')
 
 
@@ -36,10 +38,8 @@ def badges(url: str, notebook: str = "") -> str:
     repository = url.removeprefix("https://github.com/")
     colab = f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{notebook}".rstrip("/")
     binder = f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?urlpath=lab/tree/{notebook or 'notebooks'}"
-    return (
-        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})\n"
-        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})"
-    )
+    pictures = "badges" if notebook else "notebooks/badges"
+    return f"[![Open in Colab]({pictures}/colab.svg)]({colab})\n[![Open in Binder]({pictures}/binder.svg)]({binder})"
 
 
 def refresh_notebook(text: str, url: str, path: str) -> str:
@@ -52,9 +52,7 @@ def refresh_notebook(text: str, url: str, path: str) -> str:
     if len(setup) != 1:
         raise ValueError(f"{path}: {len(setup)} cells have the tag `setup`; give it to the first code cell alone.")
     setup[0].source = (
-        'import sys\n\nif "google.colab" in sys.modules:\n'
-        "    %pip install -q --no-deps accelerate safetensors pooch anywidget psygnal torchmetrics lightning-utilities "
-        f"git+{url}\n\n"
+        f'import sys\n\nif "google.colab" in sys.modules:\n    %pip install -q --no-deps {COLAB_LACKS} git+{url}\n\n'
     ) + COLAB_LINES.sub("", setup[0].source)
     return nbformat.writes(notebook) + "\n"
 

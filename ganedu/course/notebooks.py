@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import shutil
 from pathlib import Path
 
 from .. import ASSETS
@@ -88,7 +89,8 @@ def _value(text: str):
 def student_edition(target: Path, overwrite: bool = False) -> dict[str, int]:
     """Write every notebook without its cells tagged `solution` into `target`; {name: solutions left out}.
 
-    Raises ValueError for the course's own folder, FileExistsError where somebody may have worked already.
+    The badges' pictures go along. Raises ValueError for the course's own folder, FileExistsError where somebody may
+    have worked already.
     """
     import nbformat
 
@@ -102,6 +104,8 @@ def student_edition(target: Path, overwrite: bool = False) -> dict[str, int]:
             "or overwrite them with --force."
         )
     target.mkdir(parents=True, exist_ok=True)
+    if (badges := folder() / "badges").is_dir():
+        shutil.copytree(badges, target / "badges", dirs_exist_ok=True)
     removed = {}
     for notebook in notebooks():
         edition, removed[notebook.stem] = without_solutions(nbformat.read(notebook, as_version=4))

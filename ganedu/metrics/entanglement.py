@@ -92,8 +92,8 @@ def mig(information: MutualInformation) -> Tensor:
     never changes. Source: Chen, Li, Grosse and Duvenaud 2018, eq. 6.
     """
     matrix, entropies = information
-    if matrix.ndim != 2 or len(matrix) < 2 or not (entropies > 0).all():
-        raise ValueError("the gap needs two codes or more, and factors that vary.")
+    if matrix.ndim != 2 or len(matrix) < 2 or entropies.shape != matrix.shape[1:] or not (entropies > 0).all():
+        raise ValueError("the gap needs two codes or more, and factors that vary, with one entropy each.")
     first, second = matrix.topk(2, 0).values
     return (first - second) / entropies
 

@@ -54,8 +54,9 @@ def probabilities(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
 
 def label_accuracy(judge: nn.Module, x: Tensor, labels: Tensor) -> float:
     """Share of images that the judge takes for their label; 1.00 goes along with collapse inside the classes."""
-    if len(x) != len(labels):
-        raise ValueError(f"{len(x)} images but {len(labels)} labels: give one label an image.")
+    if labels.ndim != 1 or labels.shape != x.shape[:1]:
+        n, k = (" x ".join(map(str, shape)) for shape in (x.shape[:1], labels.shape))
+        raise ValueError(f"{n} images but {k} labels: give one label an image.")
     return float((predict(judge, x) == labels).float().mean())
 
 

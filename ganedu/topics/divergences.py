@@ -70,8 +70,13 @@ def exact(which: FDivergence, p: Tensor, q: Tensor) -> Tensor:
 
 
 def bound(which: FDivergence, T: Tensor, p: Tensor, q: Tensor) -> Tensor:
-    """sum p T - sum q f*(T), the value of D's game: never above `exact`. T (..., n), differentiable."""
+    """sum p T - sum q f*(T), the value of D's game: never above `exact`. T (..., n), differentiable.
+
+    Raises ValueError for masses that are not, or T of another shape.
+    """
     p, q = check_masses(p, q)
+    if T.shape != p.shape:
+        raise ValueError(f"T {tuple(T.shape)} must give one number a cell of p and q {tuple(p.shape)}.")
     paid = torch.where(q > 0, q * which.conjugate(T), 0.0)
     return (p * T - paid).sum(-1)
 
@@ -89,9 +94,12 @@ def wasserstein1(p: Tensor, q: Tensor, width: float) -> Tensor:
 def mmd2(p: Tensor, q: Tensor, x: Tensor, bandwidth: float = 1.0) -> Tensor:
     """Squared maximum mean discrepancy, (p - q)' K (p - q), with K = exp(-(x_i - x_j)^2 / (2 bandwidth^2)).
 
-    x (n,) are the cells' centres. Source: Gretton et al. 2012, eq. 2.
+    x (n,) are the cells' centres. Raises ValueError for masses that are not, other centres, or a bandwidth not above
+    0. Source: Gretton et al. 2012, eq. 2.
     """
     p, q = check_masses(p, q)
+    if x.shape != p.shape[-1:]:
+        raise ValueError(f"masses {tuple(p.shape)} need one centre a cell, (n,): got {tuple(x.shape)}.")
     if bandwidth <= 0:
         raise ValueError(f"bandwidth={bandwidth!r} does not fit: give a length above 0.")
     x = x.double()

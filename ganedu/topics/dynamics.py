@@ -29,10 +29,10 @@ def dirac(w: Tensor, loss: Loss, *, gamma: float = 0.0, weight: float = 0.0, noi
     keep = w.requires_grad
     w = w if keep else w.detach().requires_grad_()
     with torch.enable_grad():
-        theta, psi = w[..., :1], w[..., 1:]
-        x = noise * _normal_quantiles(w) if noise else w.new_zeros(1)
-        d_real, d_fake = (psi * x).expand(*w.shape[:-1], len(x)), psi * (theta + x)
-        loss_D = loss.d_loss(d_real, d_fake) + gamma / 2 * psi[..., 0] ** 2 + weight * (psi[..., 0].abs() - 1) ** 2
+        theta, psi = w.reshape(-1, 2).split(1, 1)  # a world a point, (W, 1) each
+        x = noise * _normal_quantiles(w) if noise else w.new_zeros(2)  # one sample, twice: losses want a batch
+        d_real, d_fake = psi * x, psi * (theta + x)
+        loss_D = loss.d_loss(d_real, d_fake) + gamma / 2 * psi[:, 0] ** 2 + weight * (psi[:, 0].abs() - 1) ** 2
         loss_G = loss.g_loss(d_fake, d_real)
         of_G, of_D = (torch.autograd.grad(x.sum(), w, create_graph=True)[0] for x in (loss_G, loss_D))
         v = -torch.stack([of_G[..., 0], of_D[..., 1]], -1)

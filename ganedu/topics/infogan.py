@@ -37,8 +37,11 @@ class Code:
     def nll(self, q: Tensor, c: Tensor) -> Tensor:
         """-E log Q(c | x) in nats, for q (N, size): class logits, then the means of the numbers.
 
-        Q is a class distribution times one normal density a number. The bound: I(c; x) >= entropy - nll.
+        Q is a class distribution times one normal density a number. The bound: I(c; x) >= entropy - nll. Raises
+        ValueError for other shapes.
         """
+        if q.ndim != 2 or q.shape[1] != self.size or c.shape != q.shape:
+            raise ValueError(f"q and c must be (N, {self.size}) both: got {tuple(q.shape)} and {tuple(c.shape)}.")
         which = nn.functional.cross_entropy(q[:, : self.classes], c[:, : self.classes].argmax(1))
         u = (c - q)[:, self.classes :] / self.sd
         return which + (u.square() / 2 + math.log(self.sd * math.sqrt(2 * math.pi))).sum(1).mean()

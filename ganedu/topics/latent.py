@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 
 def lerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
-    """(1 - t) a + t b: the straight line from a at t = 0 to b at t = 1. A tensor t (T,) gives (T, z_dim)."""
-    _check_pair(a, b)
-    t = torch.as_tensor(t, dtype=a.dtype)[..., None]
+    """(1 - t) a + t b: the straight line from a at t = 0 to b at t = 1. A tensor t (T,) gives (T, z_dim).
+
+    Raises ValueError for vectors (z_dim,) of unequal shape, or another t.
+    """
+    t = _check_way(a, b, t)
     return (1 - t) * a + t * b
 
 
@@ -24,10 +26,10 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     """(sin((1 - t) w) a + sin(t w) b) / sin w, with w the angle between a and b (z_dim,): along the arc.
 
     Between vectors of one length all points have that length. A tensor t (T,) gives (T, z_dim). Where a and b point the
-    same way the straight line. Raises ValueError for vectors of unequal shape, of length 0, or that point exactly
+    same way the straight line. Raises ValueError as `lerp`, and for vectors of length 0, or that point exactly
     against each other: then every arc is as short as any other. Source: Shoemake 1985; for GANs White 2016.
     """
-    _check_pair(a, b)
+    _check_way(a, b, t)
     if not a.norm() > 0 or not b.norm() > 0:
         raise ValueError("slerp needs two vectors that point somewhere: one of them is 0.")
     cosine = torch.dot(a / a.norm(), b / b.norm()).clamp(-1, 1)
@@ -35,14 +37,18 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
         return lerp(a, b, t)
     if cosine < -1 + 1e-6:
         raise ValueError("the two vectors point against each other, so no arc between them is the shortest.")
-    w = cosine.acos()
-    t = torch.as_tensor(t, dtype=a.dtype)[..., None]
+    w, t = cosine.acos(), _check_way(a, b, t)
     return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / w.sin()
 
 
-def _check_pair(a: Tensor, b: Tensor) -> None:
+def _check_way(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
+    """t as a column beside a and b."""
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(f"give two vectors (z_dim,) of one length: got {tuple(a.shape)} and {tuple(b.shape)}.")
+    t = torch.as_tensor(t, dtype=a.dtype)
+    if t.ndim > 1:
+        raise ValueError(f"t is one number, or (T,) of them: got {tuple(t.shape)}.")
+    return t[..., None]
 
 
 # ------------------------------------------------------------------------------------------------- the z of an image
@@ -182,7 +188,7 @@ def told(along: Tensor, z: Tensor, y: Tensor, z_new: Tensor, y_new: Tensor) -> f
     it. Below 0 where it is worse than saying the same always. Raises ValueError for shapes that do not go together, or
     y that is constant.
     """
-    if any(len(a) != len(b) or a.ndim != 2 or a.shape[1:] != along.shape for a, b in ((z, y), (z_new, y_new))):
+    if any(a.ndim != 2 or b.shape != a.shape[:1] or a.shape[1:] != along.shape for a, b in ((z, y), (z_new, y_new))):
         shapes = ", ".join(str(tuple(t.shape)) for t in (along, z, y, z_new, y_new))
         raise ValueError(f"give a direction (z_dim,), z (N, z_dim) with y (N,), and new ones (M, ...): got {shapes}.")
     if any(bool((part == part[0]).all()) for part in (y, y_new)):
@@ -200,8 +206,12 @@ def told(along: Tensor, z: Tensor, y: Tensor, z_new: Tensor, y_new: Tensor) -> f
 def put(z: Tensor, along: Tensor, value: float | Tensor) -> Tensor:
     """z (N, z_dim) with its coordinate along the unit vector set to `value`, everything across it unchanged.
 
-    Raises ValueError for a vector of another length than 1.
+    `value` is one number, or one a row, (N,). Raises ValueError for other shapes, or a vector of another length than 1.
     """
+    value = torch.as_tensor(value, dtype=z.dtype)
+    if z.ndim != 2 or along.shape != z.shape[1:] or value.shape not in ((), z.shape[:1]):
+        shapes = ", ".join(str(tuple(t.shape)) for t in (z, along, value))
+        raise ValueError(f"give z (N, z_dim), a direction (z_dim,) and one value or (N,): got {shapes}.")
     if abs(float(along.norm()) - 1) > 1e-3:
         raise ValueError(f"a direction has length 1, this one {float(along.norm()):.3g}: divide it by its length.")
     return z + (value - z @ along)[:, None] * along

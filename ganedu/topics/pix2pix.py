@@ -215,8 +215,8 @@ def follows(outline: Tensor, again: Tensor) -> Tensor:
     The harmonic mean of two shares: ink of `again` that has ink of `outline` on it or beside it (8 neighbours), and the
     other way round. 0 where either is empty. Raises ValueError for two shapes.
     """
-    if outline.shape != again.shape:
-        raise ValueError(f"outlines {tuple(outline.shape)} and {tuple(again.shape)} must be of one shape.")
+    if outline.shape != again.shape or outline.ndim != 4:
+        raise ValueError(f"outlines {tuple(outline.shape)} and {tuple(again.shape)} must be of one shape (N, 1, H, W).")
 
     def near(a: Tensor, b: Tensor) -> Tensor:
         return (a * F.max_pool2d(b, 3, 1, 1)).flatten(1).sum(1) / a.flatten(1).sum(1).clamp(min=1)

@@ -17,8 +17,11 @@ from ..models import DCDiscriminator, init_dcgan
 def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
     """KL(N(mean, diag(var)), N(0, I)) = 1/2 sum(mean^2 + var - 1 - log var) of rows (N, z_dim), in nats: (N,).
 
-    What the code z costs. Source: Kingma and Welling 2014, appendix B.
+    What the code z costs. Raises ValueError for two shapes. Source: Kingma and Welling 2014, appendix B.
     """
+    if mean.shape != log_var.shape or not mean.ndim:
+        shapes = f"mean {tuple(mean.shape)} and log_var {tuple(log_var.shape)}"
+        raise ValueError(f"give mean and log_var of one shape (N, z_dim): got {shapes}.")
     return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(-1)
 
 
@@ -30,7 +33,7 @@ def gaussian_log_likelihood(x: Tensor, mean: Tensor, sigma: float) -> Tensor:
     """
     if not sigma > 0:
         raise ValueError(f"sigma={sigma!r} does not fit: the noise of a pixel, a number above 0, such as 0.2.")
-    if x.shape != mean.shape:
+    if x.shape != mean.shape or x.ndim < 2:
         raise ValueError(f"x {tuple(x.shape)} and its mean {tuple(mean.shape)} differ: does G make images of x's size?")
     d = x[0].numel()
     squares = (x - mean).square().flatten(1).sum(1)

@@ -284,7 +284,7 @@ def masses(values: Tensor, volume: float) -> Tensor:
 
 def check_masses(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
     """Both as float64. Raises ValueError for different shapes, negative masses, or sums that are not 1."""
-    if p.shape != q.shape:
+    if p.shape != q.shape or not p.ndim:
         raise ValueError(f"p and q must be masses on the same cells: got {tuple(p.shape)} and {tuple(q.shape)}.")
     p, q = p.double(), q.double()
     for name, m in (("p", p), ("q", q)):

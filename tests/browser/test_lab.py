@@ -1,6 +1,7 @@
 """Notebook 01 in JupyterLab in a real browser: run all, move a slider, see the picture change; play the live game."""
 
 import os
+import shutil
 from pathlib import Path
 
 import lab
@@ -19,10 +20,20 @@ pytestmark = [
 
 
 def test_run_all_move_a_slider_and_see_the_picture_change(tmp_path):
+    shutil.copytree(NOTEBOOK.parent / "badges", tmp_path / "badges")
     with lab.serve(NOTEBOOK, tmp_path) as address, lab.browser_page() as page:
         lab.run_all(page, address)
+        _the_badges_show(page)
         _a_slider_changes_its_picture(page, lab.widgets(page, ".noUi-handle").first)
         _a_game_runs_and_pauses(page)
+
+
+def _the_badges_show(page) -> None:
+    """From the course's own files: a picture that is missing is 0 wide."""
+    for name in ("Open in Colab", "Open in Binder"):
+        badge = page.locator(f'.jp-MarkdownCell img[alt="{name}"]')
+        size = badge.evaluate("picture => [picture.naturalWidth, picture.naturalHeight]")
+        assert size[0] > 80 and size[1] == 20, f"{name}: {size}"
 
 
 def _a_slider_changes_its_picture(page, widget) -> None:

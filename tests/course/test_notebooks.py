@@ -26,6 +26,8 @@ def small_course(tmp_path, monkeypatch):
     for name in ("01_minimax_game", "03_dcgan", "04_conditional_gan"):
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / f"{name}.ipynb")
     (folder / "notes.txt").write_text("not a notebook")
+    (folder / "badges").mkdir()
+    (folder / "badges" / "colab.svg").write_text("<svg/>")
     monkeypatch.setattr(notebooks, "folder", folder.resolve)
     monkeypatch.chdir(tmp_path)
     return folder.resolve()
@@ -74,7 +76,8 @@ def test_the_student_edition_has_the_checks_and_not_the_solutions(small_course, 
     assert main(["student", "class"]) == 0
     assert "03_dcgan.ipynb: 1 solution left out" in capsys.readouterr().out
     written = sorted(p.name for p in (small_course.parent / "class").iterdir())
-    assert written == ["01_minimax_game.ipynb", "03_dcgan.ipynb", "04_conditional_gan.ipynb"]
+    assert written == ["01_minimax_game.ipynb", "03_dcgan.ipynb", "04_conditional_gan.ipynb", "badges"]
+    assert (small_course.parent / "class" / "badges" / "colab.svg").read_text() == "<svg/>"
     cells = nbformat.read(small_course.parent / "class" / "03_dcgan.ipynb", 4).cells
     assert [c.source for c in cells] == [source for source, tags in CELLS if "solution" not in tags]
     assert "42" in (small_course / "03_dcgan.ipynb").read_text(encoding="utf-8")
