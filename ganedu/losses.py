@@ -3,7 +3,8 @@
 A loss is a pair, `d_loss(d_real, d_fake)` for the discriminator and `g_loss(d_fake, d_real)` for the generator; both
 are minimised. Logits come as (N,) for one GAN, or as (W, N) for W worlds; the mean runs over the last axis, so the
 result is a scalar, or one value a world. A penalty takes `(D, x_real, x_fake)` and is added to the discriminator's
-loss. Natural logarithms throughout; sigma is the logistic function and D(x) = sigma(d(x)).
+loss; its samples may come from any device, and it is on D's. Natural logarithms throughout; sigma is the logistic
+function and D(x) = sigma(d(x)).
 """
 
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
+
+from .sampling import device_of
 
 
 class Loss(NamedTuple):
@@ -112,9 +115,10 @@ def slopes(D: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Gradient of the logit by the input, grad_x d(x), at each sample: (..., N, features), differentiable again.
 
     Summing the logits first gives each sample its own gradient as long as D treats samples one by one; a batch norm
-    in D mixes them, so leave it out of a discriminator under a penalty (Gulrajani et al. 2017, section 4).
+    in D mixes them, so leave it out of a discriminator under a penalty (Gulrajani et al. 2017, section 4). On D's
+    device, wherever x is.
     """
-    x = x.detach().requires_grad_()
+    x = x.detach().to(device_of(D, x)).requires_grad_()
     d = D(x)
     (grad,) = torch.autograd.grad(d.sum(), x, create_graph=True)
     return grad.flatten(d.ndim)
@@ -145,7 +149,8 @@ def wgan_gp(D: Callable[[Tensor], Tensor], x_real: Tensor, x_fake: Tensor, weigh
             f"WGAN-GP mixes each real sample with one fake: got x_real {tuple(x_real.shape)} and x_fake "
             f"{tuple(x_fake.shape)}. Draw two batches of one size."
         )
-    x_fake = x_fake.detach()
+    device = device_of(D, x_fake)
+    x_real, x_fake = x_real.to(device), x_fake.detach().to(device)
     sample_axes = 3 if x_real.ndim == 4 else 1  # images (N, C, H, W); points (N, dim) or (W, N, dim)
     t_shape = x_real.shape[:-sample_axes] + (1,) * sample_axes  # one weight a sample
     t = torch.rand(t_shape, dtype=x_real.dtype, device=x_real.device)
