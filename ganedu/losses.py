@@ -3,7 +3,8 @@
 A loss is a pair, `d_loss(d_real, d_fake)` for the discriminator and `g_loss(d_fake, d_real)` for the generator; both
 are minimised. Logits come as (N,) for one GAN, or as (W, N) for W worlds; the mean runs over the last axis, so the
 result is a scalar, or one value a world. A penalty takes `(D, x_real, x_fake)` and is added to the discriminator's
-loss. Natural logarithms throughout; sigma is the logistic function and D(x) = sigma(d(x)).
+loss; its samples may come from any device, and it is on D's. Natural logarithms throughout; sigma is the logistic
+function and D(x) = sigma(d(x)).
 
 All raise ValueError for logits of other shapes. (N, 1), as `nn.Linear(n, 1)` gives them, is one of these: it could be
 N samples, or N worlds with a sample each, and a silent guess would divide somebody's gradient by N.
@@ -17,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from .sampling import device_of
+
 
 class Loss(NamedTuple):
     """The two players' goals, each to be minimised; a name for legends; whether `g_loss` reads `d_real` too."""
@@ -27,7 +30,7 @@ class Loss(NamedTuple):
     pairs: bool = False
 
 
-def of_logits(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _of_logits(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """`loss`, which then refuses what is not logits; by shape and dtype alone, so that no device is waited for."""
 
     @wraps(loss)
@@ -52,7 +55,7 @@ def _check_logits(*logits: Tensor | None) -> None:
 # -log sigma(d) = softplus(-d) and -log(1 - sigma(d)) = softplus(d), finite for every d
 
 
-@of_logits
+@_of_logits
 def cross_entropy_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     """-E log D(x) - E log(1 - D(G(z))), in nats: minus the value V(D, G) of the game.
 
@@ -61,7 +64,7 @@ def cross_entropy_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     return softplus(-d_real).mean(-1) + softplus(d_fake).mean(-1)
 
 
-@of_logits
+@_of_logits
 def minimax_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     """E log(1 - D(G(z))): what the theory minimises. Slope in the logit: -D, which vanishes where D is near 0.
 
@@ -70,7 +73,7 @@ def minimax_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     return -softplus(d_fake).mean(-1)
 
 
-@of_logits
+@_of_logits
 def non_saturating_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     """-E log D(G(z)). Slope in the logit: -(1 - D), close to -1 where D is near 0.
 
@@ -79,25 +82,25 @@ def non_saturating_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     return softplus(-d_fake).mean(-1)
 
 
-@of_logits
+@_of_logits
 def least_squares_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     """1/2 E (d(x) - 1)^2 + 1/2 E d(G(z))^2. Source: Mao et al. 2017, eq. 2 with a = 0, b = 1."""
     return 0.5 * (d_real - 1).square().mean(-1) + 0.5 * d_fake.square().mean(-1)
 
 
-@of_logits
+@_of_logits
 def least_squares_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     """1/2 E (d(G(z)) - 1)^2. Source: Mao et al. 2017, eq. 2 with c = 1."""
     return 0.5 * (d_fake - 1).square().mean(-1)
 
 
-@of_logits
+@_of_logits
 def hinge_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     """E max(0, 1 - d(x)) + E max(0, 1 + d(G(z))). Source: Lim and Ye 2017; Miyato et al. 2018, eq. 16."""
     return relu(1 - d_real).mean(-1) + relu(1 + d_fake).mean(-1)
 
 
-@of_logits
+@_of_logits
 def wasserstein_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     """E d(G(z)) - E d(x): minus the critic's gap, a lower bound of the Wasserstein-1 distance for 1-Lipschitz d.
 
@@ -106,7 +109,7 @@ def wasserstein_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
     return d_fake.mean(-1) - d_real.mean(-1)
 
 
-@of_logits
+@_of_logits
 def wasserstein_g(d_fake: Tensor, d_real: Tensor | None = None) -> Tensor:
     """-E d(G(z)); the hinge loss uses it too. Source: Arjovsky et al. 2017, eq. 2."""
     return -d_fake.mean(-1)
@@ -149,9 +152,10 @@ def slopes(D: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     x are images (N, C, H, W), or points (N, dim) or (W, N, dim); D gives one logit a sample, (N,) or (W, N), and
     anything else is a ValueError: (N, 1) as well, and a map of patches, whose mean over a sample's patches fits.
     Summing the logits first gives each sample its own gradient as long as D treats samples one by one; a batch norm
-    in D mixes them, so leave it out of a discriminator under a penalty (Gulrajani et al. 2017, section 4).
+    in D mixes them, so leave it out of a discriminator under a penalty (Gulrajani et al. 2017, section 4). On D's
+    device, wherever x is.
     """
-    x = x.detach().requires_grad_()
+    x = x.detach().to(device_of(D, x)).requires_grad_()
     d = D(x)
     if d.shape != _samples(x) or d.ndim not in (1, 2):
         raise ValueError(
@@ -193,8 +197,8 @@ def wgan_gp(D: Callable[[Tensor], Tensor], x_real: Tensor, x_fake: Tensor, weigh
             f"WGAN-GP mixes each real sample with one fake: got x_real {tuple(x_real.shape)} and x_fake "
             f"{tuple(x_fake.shape)}. Draw two batches of one size."
         )
-    x_fake = x_fake.detach()
-    n = _samples(x_real)
-    t = torch.rand(n + (1,) * (x_real.ndim - len(n)), dtype=x_real.dtype, device=x_real.device)  # one weight a sample
+    device, n = device_of(D, x_fake), _samples(x_real)
+    x_real, x_fake = x_real.to(device), x_fake.detach().to(device)
+    t = torch.rand(n + (1,) * (x_real.ndim - len(n)), dtype=x_real.dtype, device=device)  # one weight a sample
     grad = slopes(D, x_fake + t * (x_real - x_fake))
     return weight * (grad.norm(dim=-1) - 1).square().mean(-1)

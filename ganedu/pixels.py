@@ -25,7 +25,7 @@ def to_channels(x: Tensor, channels: int) -> Tensor:
         return x
     if channels == 3:
         return x.expand(-1, 3, -1, -1).contiguous()
-    weights = torch.tensor([0.299, 0.587, 0.114])
+    weights = torch.tensor([0.299, 0.587, 0.114], device=x.device)
     return torch.cat([(c.movedim(1, -1).float() @ weights).round().to(torch.uint8)[:, None] for c in x.split(1000)])
 
 

@@ -23,8 +23,11 @@ def style() -> None:
 
 
 def array(x) -> np.ndarray:
-    """Tensor or array -> numpy array on the CPU."""
-    return x.detach().cpu().numpy() if hasattr(x, "detach") else np.asarray(x)
+    """Tensor or array -> numpy array on the CPU; bfloat16, which numpy lacks, as float32."""
+    if not hasattr(x, "detach"):
+        return np.asarray(x)
+    x = x.detach().cpu()
+    return (x.float() if str(x.dtype) == "torch.bfloat16" else x).numpy()
 
 
 def points(ax, x_real=None, x_fake=None, limit: float = 3.0, size: float = 8):

@@ -1,6 +1,11 @@
-"""Samples from a trained generator: the same for equal seeds, and without disturbing anybody's random numbers."""
+"""Samples from a trained generator: the same for equal seeds, and without disturbing anybody's random numbers.
+
+A network may live on any device: what is handed to it is moved there, and what is shown or measured comes back.
+"""
 
 import contextlib
+import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -52,12 +57,24 @@ def generate(G: nn.Module, n: int, labels: Tensor | None = None, seed: int = 0, 
 @torch.no_grad()
 def answers(G: nn.Module, x: Tensor, seed: int = 0, batch_size: int = 500) -> Tensor:
     """G(x) of inputs x (N, ...) in batches, G in the mode that it is in, on the CPU; equal seeds, equal chance in G."""
+    device = device_of(G, x)
     with seeded(seed):
-        return torch.cat([G(part).cpu() for part in x.split(batch_size)])
+        return torch.cat([G(part.to(device)).cpu() for part in x.split(batch_size)])
+
+
+def device_of(network: Callable, x: Tensor | None = None) -> torch.device:
+    """Where a network lives: the device of its first weight or buffer. One without stays where its input `x` is.
+
+    Any function may stand in for a network. Without weights and without `x`: the CPU.
+    """
+    weights = itertools.chain(network.parameters(), network.buffers()) if isinstance(network, nn.Module) else iter(())
+    found = next(weights, x)
+    return torch.device("cpu") if found is None else found.device
 
 
 def noise(G: nn.Module, n: int) -> tuple[Tensor, ...]:
-    device = next(G.parameters()).device
+    """What G is drawn from: z (n, z_dim) from N(0, I), and random labels (n,) where it has classes; on G's device."""
+    device = device_of(G)
     z = torch.randn(n, G.z_dim, device=device)
     classes = getattr(G, "n_classes", 0)
     return (z, torch.randint(classes, (n,), device=device)) if classes else (z,)

@@ -1,7 +1,8 @@
 """The games, each as one step that a student can read on one screen.
 
 A step is a function `step(*batch, **players) -> {name: detached scalar}`, all plain torch; `ganedu.training.Trainer`
-runs any of them. Settings are bound with functools.partial: `partial(train_step, z_dim=2, loss=hinge)`.
+runs any of them, and moves each batch to its device first, where the players are. Settings are bound with
+functools.partial: `partial(train_step, z_dim=2, loss=hinge)`.
 """
 
 import torch

@@ -45,10 +45,12 @@ class Trainer:
     schedule   function of progress 0..1 that multiplies every learning rate, as it stood when the Trainer was made
     precision  "no" or "bf16"; bf16 where there is CUDA by default, float32 elsewhere (bf16 convolutions on a CPU
                are slower)
+    device     where the players live and batches are moved to, such as "cpu" or "cuda:1"; None: the GPU where there
+               is CUDA (unless ACCELERATE_USE_CPU=1 is set), else the CPU
 
-    `history` holds every value of every step, as a dict of lists of floats. Runs on the GPU where there is CUDA
-    (unless ACCELERATE_USE_CPU=1 is set), else on the CPU. Raises ValueError for a precision that differs from an
-    earlier Trainer's in this process: Accelerate keeps one a process.
+    `history` holds every value of every step, as a dict of lists of floats. Raises ValueError for a precision that
+    differs from an earlier Trainer's in this process, or the CPU after a GPU: Accelerate keeps one engine a process;
+    RuntimeError (torch's) for a device that there isn't.
     """
 
     def __init__(
@@ -62,18 +64,22 @@ class Trainer:
         ema: float | None = None,
         schedule: Callable[[float], float] = constant,
         precision: str | None = None,
+        device: str | torch.device | None = None,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} does not fit: give 1 or more.")
         self.step_function, self.data, self.batch_size, self.schedule = step, data, batch_size, schedule
-        self.accelerator = _engine(precision)
+        self.accelerator = _engine(precision, device)
         self._autocast = (
             contextlib.nullcontext if self.accelerator.mixed_precision == "no" else self.accelerator.autocast
         )
-        self.device = self.accelerator.device
+        self.device = self.accelerator.device if device is None else torch.device(device)
         # Modules go through the engine. Optimisers stay bare: its wrapper only unscales float16 and counts accumulated
         # gradients, neither of which happens here, and costs a sixth of the step of a small GAN.
-        self.modules = {k: self.accelerator.prepare(v) for k, v in players.items() if isinstance(v, nn.Module)}
+        self.modules = {
+            k: self.accelerator.prepare(v.to(self.device), device_placement=[False])  # we have placed it
+            for k, v in players.items() if isinstance(v, nn.Module)
+        }  # fmt: skip
         self.players = {**players, **self.modules}
         self.optimisers = {k: v for k, v in self.players.items() if isinstance(v, torch.optim.Optimizer)}
         self._base_lr = {k: [g["lr"] for g in o.param_groups] for k, o in self.optimisers.items()}
@@ -139,7 +145,8 @@ class Trainer:
         if not pending:
             return {"step": self.step, "seconds": self.seconds}
         names = list(pending[0])
-        values = torch.stack([torch.stack([r[k].float() for k in names]) for r in pending]).cpu()  # (steps, names)
+        rows = [torch.stack([r[k].to(self.device, torch.float32) for k in names]) for r in pending]
+        values = torch.stack(rows).cpu()  # (steps, names)
         for name, column in zip(names, values.T.tolist(), strict=True):
             self.history.setdefault(name, []).extend(column)
         finite = values.isfinite()
@@ -166,6 +173,8 @@ class Trainer:
 
     def averaged(self, batches: int = 20) -> nn.Module:
         """The generator to sample from, in eval mode: a copy of the running average, or of G itself without `ema`.
+
+        It is on the trainer's device; `sampling.answers` asks it from anywhere.
 
         Averaged weights never ran with the batch-norm statistics they inherit, so those are taken anew over `batches`
         batches of 256. Source of the average: Yazici et al. 2019, section 2.
@@ -208,7 +217,7 @@ class Trainer:
         """Go on from `folder`: restores players, average, random numbers, step, seconds, history; returns settings.
 
         Raises FileNotFoundError, or ValueError for a file that is truncated, a pickle, or another model's; the trainer
-        is then unchanged.
+        is then unchanged. A checkpoint made on another device goes on here, with other random numbers on a GPU.
         """
         tensors, header, history = checkpoints.read(folder)
         modules = self._stored()
@@ -225,7 +234,7 @@ class Trainer:
             module.load_state_dict({k: tensors[f"{name}.{k}"] for k in states[name]})
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(optimisers[name])
-        self._rng = [tensors["rng"].cpu()] + ([tensors["rng_cuda"].cpu()] if "rng_cuda" in tensors else [])
+        self._rng = [tensors["rng"], *([tensors["rng_cuda"]] if "rng_cuda" in tensors else self._rng[1:])]
         self.step, self.seconds, self.history = header["step"], header["seconds"], history
         return header["settings"]
 
@@ -262,16 +271,18 @@ def _rng_state() -> list[Tensor]:
 
 def _set_rng_state(state: list[Tensor]) -> None:
     torch.set_rng_state(state[0])
-    if len(state) > 1:
+    if len(state) > 1 and torch.cuda.is_available():
         torch.cuda.set_rng_state(state[1])
 
 
-def _engine(precision: str | None):
+def _engine(precision: str | None, device: str | torch.device | None):
     from accelerate import Accelerator
     from accelerate.utils import parse_flag_from_env
 
     # Without CUDA the CPU, on a Mac too: Accelerate would take MPS, whose random numbers we could not put back.
     cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available()
+    if device is not None:
+        cpu = torch.device(device).type != "cuda"
     if precision is None:
         precision = "no" if cpu else "bf16"
     if precision not in ("no", "bf16"):
@@ -280,8 +291,8 @@ def _engine(precision: str | None):
         return Accelerator(mixed_precision=precision, cpu=cpu)
     except ValueError as e:
         raise ValueError(
-            f"precision={precision!r}, but an earlier Trainer in this process uses another: Accelerate keeps one a "
-            "process. Restart the kernel to change it."
+            f"precision={precision!r}, but an earlier Trainer in this process uses another, or another device than the "
+            f"{'CPU' if cpu else 'GPU'}: Accelerate keeps one of each a process. Restart the kernel to change it."
         ) from e
 
 

@@ -122,7 +122,7 @@ def write_images(x: Tensor, path: Path) -> None:
 
     buffer = io.BytesIO()
     if path.suffix == ".npy":
-        np.save(buffer, x.numpy())
+        np.save(buffer, x.cpu().numpy())
     else:
         from PIL import Image
 

@@ -81,7 +81,8 @@ class Images:
 
     def _index(self, n: int, generator: torch.Generator | None) -> Tensor:
         # for index_select, which copies whole images: ten times as fast on a CPU as x[index]
-        return torch.randint(len(self.x), (n,), generator=generator, device=self.x.device)
+        device = self.x.device if generator is None else generator.device
+        return torch.randint(len(self.x), (n,), generator=generator, device=device).to(self.x.device)
 
     def to(self, device) -> "Images":
         """The same on another device: all of it, once, so that no batch is ever transferred."""
@@ -96,7 +97,7 @@ class Images:
         if not chosen or len(set(chosen)) < len(chosen):
             raise ValueError(f"only{classes} does not fit: give one or more classes, each once.")
         new = torch.full((self.n_classes,), -1, device=self.labels.device)
-        new[chosen] = torch.arange(len(chosen), device=new.device)
+        new[torch.tensor(chosen)] = torch.arange(len(chosen), device=new.device)
         keep = {False: new[self.labels] >= 0, True: new[self.labels_test] >= 0}
         return self._map(lambda t, test: t[keep[test]], class_names=tuple(self.class_names[c] for c in chosen),
                          labels=new[self.labels], labels_test=new[self.labels_test])  # fmt: skip

@@ -39,10 +39,12 @@ def draw_factors(n: int, generator: torch.Generator | None = None) -> dict[str, 
 
 
 def render(factors: dict[str, Tensor], image_size: int = 32) -> Tensor:
-    """Images (n, 3, image_size, image_size) uint8 of the factors, with smooth edges (coverage of a pixel in 256 steps).
+    """Images (n, 3, image_size, image_size) uint8 of the factors, with smooth edges (a pixel's coverage in 256 steps);
+    on the CPU.
 
     Raises ValueError for missing factors, unequal lengths or an index that names nothing.
     """
+    factors = {name: values.cpu() for name, values in factors.items()}
     _check(factors)
     n = len(factors["shape"])
     images = torch.empty(n, 3, image_size, image_size, dtype=torch.uint8)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..sampling import seeded
+from ..sampling import device_of, seeded
 from . import cards
 from .checks import CHECKS
 from .watch import Round, Skip, last_operation, logits, watch
@@ -193,7 +193,8 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
 
     `run` is a Trainer, or the folder of one that `ganedu train` wrote. Or give what you have of your own loop: the
     networks, `step(*batch, G=..., D=..., opt_G=..., opt_D=...)` or a `step(*batch)` that holds its players, a batch
-    x_real (N, ...) with labels (N,), latents z or z_dim, history {name: list of floats}. What is missing, or raises, is
+    x_real (N, ...) with labels (N,), latents z or z_dim, history {name: list of floats}. The batch may be on any
+    device: it is moved to the networks'. What is missing, or raises, is
     said in `report.skipped`. Raises FileNotFoundError or ValueError for a folder without a readable run.
     """
     given = {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
@@ -230,7 +231,7 @@ def _prepare(given: dict, step, x_real, labels, z, z_dim, history: dict) -> Case
         if isinstance(given[name], nn.Module):
             _try(case, (name,), lambda case, name=name: [copy.deepcopy(given[name])])
     G, D = case.G, case.D
-    device = next((p.device for m in (G, D) if m is not None for p in m.parameters()), torch.device("cpu"))
+    device = device_of(nn.ModuleList([m for m in (G, D) if m is not None]), x_real)
     case.x_real = None if x_real is None else x_real.detach().to(device)
     case.labels = None if labels is None else labels.detach().to(device)
     with seeded(0):
@@ -261,7 +262,7 @@ def _sample(case: Case, z, z_dim) -> tuple:
     case.need("G")
     if z is None and z_dim is None:
         raise Skip("neither z nor z_dim was given")
-    device = next(case.G.parameters()).device
+    device = device_of(case.G)
     z = torch.randn(_count(case), z_dim, device=device) if z is None else z.detach()[:N].to(device)
     y = labels = None
     if case.labels is not None and _takes_labels(case.G):

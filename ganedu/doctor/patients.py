@@ -52,11 +52,12 @@ class Parts:
 def step(x_real, labels=None, *, G, D, opt_G, opt_D, z_dim: int, parts: Parts = Parts()):
     """One round, `steps.train_step` or `steps.cgan_step` with its lines as parts; labels (N,) or None.
 
-    Returns {"loss_D", "loss_G", "d_real", "d_fake"}, detached; the last two are mean logits in D's step.
+    The batch is on the players' device. Returns {"loss_D", "loss_G", "d_real", "d_fake"}, detached; the last two are
+    mean logits in D's step.
     """
     told = (same, parts.real_labels, parts.fake_labels)
     y, y_real, y_fake = ((), (), ()) if labels is None else ((f(labels),) for f in told)
-    x_fake = parts.shown(G(parts.noise(len(x_real), z_dim), *y))
+    x_fake = parts.shown(G(parts.noise(len(x_real), z_dim).to(x_real.device), *y))
     if parts.detach:
         x_fake = x_fake.detach()
     d_real, d_fake = D(x_real, *y_real), D(x_fake, *y_fake)
@@ -65,7 +66,7 @@ def step(x_real, labels=None, *, G, D, opt_G, opt_D, z_dim: int, parts: Parts = 
     loss_D.backward()
     opt_D.step()
 
-    loss_G = parts.g_goal(D, G(parts.noise(len(x_real), z_dim), *y), *y_fake)
+    loss_G = parts.g_goal(D, G(parts.noise(len(x_real), z_dim).to(x_real.device), *y), *y_fake)
     opt_G.zero_grad()
     loss_G.backward()  # D's weights get a gradient too, which its own zero_grad takes away
     opt_G.step()

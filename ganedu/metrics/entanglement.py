@@ -23,7 +23,7 @@ def change(before: Tensor, after: Tensor, fresh: Tensor, named: int) -> Tensor:
         raise ValueError(f"give factors before and after (N, K), and fresh (M, K): got {shapes}.")
     if not 0 <= named <= before.shape[1]:
         raise ValueError(f"named={named} must lie in 0 to {before.shape[1]}, the number of factors.")
-    is_named = torch.arange(before.shape[1]) < named
+    is_named = torch.arange(before.shape[1], device=before.device) < named
 
     def apart(a: Tensor, b: Tensor) -> Tensor:
         return torch.where(is_named, (a != b).double(), (a - b).abs().double()).mean(0)
@@ -80,9 +80,9 @@ def mutual_information(codes: Tensor, factors: Tensor, bins: int = 20) -> Mutual
 def _binned(column: Tensor, bins: int):
     values, index = column.unique(return_inverse=True)
     if len(values) > bins:
-        edges = column.double().quantile(torch.arange(1, bins).double() / bins).to(column.dtype)
+        edges = column.double().quantile(torch.arange(1, bins, device=column.device).double() / bins).to(column.dtype)
         index = torch.bucketize(column, edges)
-    return index.numpy()
+    return index.cpu().numpy()
 
 
 def mig(information: MutualInformation) -> Tensor:

@@ -1,16 +1,21 @@
-"""The judge: a small classifier whose features the distances live in, and what it says of images."""
+"""The judge: a small classifier whose features the distances live in, and what it says of images.
+
+Judge and images may be on any device; what the judge says is on the CPU.
+"""
 
 import torch
 from torch import Tensor, nn
+
+from ..sampling import device_of, seeded
 
 
 def train_judge(images, steps: int = 600, batch_size: int = 128, lr: float = 2e-3, seed: int = 0) -> nn.Module:
     """A small classifier trained on `images` (a `data.Images`, its training part), in eval mode; Adam, rate to zero.
 
-    Its `features` (N, 64) are what distances are measured in; distances in two judges' features do not compare.
+    It lives where the images do. Its `features` (N, 64) are what distances are measured in; distances in two judges'
+    features do not compare.
     """
     from ..models import Classifier
-    from ..sampling import seeded
 
     with seeded(seed):
         judge = Classifier(images.image_size, images.channels, images.n_classes).to(images.x.device)
@@ -33,13 +38,18 @@ def features(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
     Raises ValueError for images of another shape than the judge's, outside [-1, 1], not finite, or all of one grey.
     """
     _check_images(judge, x)
-    return torch.cat([judge.features(_as_float(c)) for c in x.split(batch_size)])
+    return _in_batches(judge, judge.features, x, batch_size)
 
 
 @torch.no_grad()
 def _logits(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
     _check_images(judge, x)
-    return torch.cat([judge(_as_float(c)) for c in x.split(batch_size)])
+    return _in_batches(judge, judge, x, batch_size)
+
+
+def _in_batches(judge: nn.Module, call, x: Tensor, batch_size: int) -> Tensor:
+    device = device_of(judge, x)
+    return torch.cat([call(_as_float(c.to(device))).cpu() for c in x.split(batch_size)])
 
 
 def predict(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
@@ -57,7 +67,7 @@ def label_accuracy(judge: nn.Module, x: Tensor, labels: Tensor) -> float:
     if labels.ndim != 1 or labels.shape != x.shape[:1]:
         n, k = (" x ".join(map(str, shape)) for shape in (x.shape[:1], labels.shape))
         raise ValueError(f"{n} images but {k} labels: give one label an image.")
-    return float((predict(judge, x) == labels).float().mean())
+    return float((predict(judge, x) == labels.cpu()).float().mean())
 
 
 def as_torchmetrics(judge: nn.Module, output: str = "features") -> nn.Module:
@@ -79,7 +89,7 @@ class _FeatureNetwork(nn.Module):
         self.num_features = judge.head.in_features if output == "features" else judge.head.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.call(self.judge, x)
+        return self.call(self.judge, x).to(x.device)  # where torchmetrics keeps its sums
 
 
 def _as_float(x: Tensor) -> Tensor:

@@ -184,11 +184,11 @@ def _of_classes(images, judge, fakes, labels, fake, real, real_labels) -> tuple[
 
 
 def nearest_images(x: Tensor, train: Tensor, piece: int = 5000) -> Tensor:
-    """Index (N,) of the training image (uint8) with the nearest pixels to each of x (N, C, H, W) in [-1, 1]."""
+    """Index (N,), on the CPU, of the training image (uint8) with the pixels nearest to each of x (N, C, H, W)."""
     best = torch.full((len(x),), math.inf, dtype=torch.float64)
     index = torch.zeros(len(x), dtype=torch.int64)
     for start in range(0, len(train), piece):  # 60,000 images in double would take gigabytes
-        far, i = metrics.nearest(x.flatten(1), to_float(train[start : start + piece]).flatten(1))
+        far, i = metrics.nearest(x.cpu().flatten(1), to_float(train[start : start + piece].cpu()).flatten(1))
         index = torch.where(far < best, i + start, index)
         best = torch.minimum(best, far)
     return index

@@ -83,8 +83,11 @@ def given(settings: dict) -> dict:
     return {k: settings[k] for k in (*GIVEN, *TUNED) if k in settings}
 
 
-def trainer(settings: dict, images: Images) -> Trainer:
-    """A fresh Trainer of these settings on these images; `Trainer.load` lets it go on from a checkpoint."""
+def trainer(settings: dict, images: Images, device=None) -> Trainer:
+    """A fresh Trainer of these settings on these images; `Trainer.load` lets it go on from a checkpoint.
+
+    It runs on the `device` that `Trainer` takes, and the images are moved there.
+    """
     with seeded(settings["seed"]):
         G, D = _players(settings)
     optimise = partial(torch.optim.Adam, lr=settings["lr"], betas=tuple(map(float, settings["betas"])), fused=True)
@@ -94,7 +97,7 @@ def trainer(settings: dict, images: Images) -> Trainer:
     result = Trainer(
         partial(cgan_step if conditional else train_step, z_dim=settings["z_dim"], penalty=penalty),
         players, None, batch_size=settings["batch_size"], seed=settings["seed"], ema=settings["ema"],
-        schedule=linear_second_half,
+        schedule=linear_second_half, device=device,
     )  # fmt: skip
     images = images.to(result.device)
     result.data = images.sample_labelled if conditional else images.sample
@@ -120,13 +123,13 @@ def read(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
     )
 
 
-def load_trainer(folder: str | Path) -> Trainer:
-    """The Trainer of the run of `train` in `folder`, where its checkpoint left it.
+def load_trainer(folder: str | Path, device=None) -> Trainer:
+    """The Trainer of the run of `train` in `folder`, where its checkpoint left it; on `device`, as `trainer`.
 
     Raises what `read`, `settle` and `Trainer.load` raise: its data must still be there, and fit.
     """
     settings = read(folder)[1]
-    result = trainer(*settle(**given(settings)))
+    result = trainer(*settle(**given(settings)), device)
     result.load(folder)
     return result
 
@@ -134,7 +137,8 @@ def load_trainer(folder: str | Path) -> Trainer:
 def load_generator(folder: str | Path) -> tuple[nn.Module, dict]:
     """(averaged generator in eval mode, settings) of the run in `folder`; what `Trainer.averaged` gives at its end.
 
-    Raises FileNotFoundError when there is no checkpoint, ValueError when it is damaged, a pickle, or another model's.
+    On the CPU, wherever it was trained. Raises FileNotFoundError when there is no checkpoint, ValueError when it is
+    damaged, a pickle, or another model's.
     """
     tensors, settings = read(folder)
     G = _players(settings)[0]

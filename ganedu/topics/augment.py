@@ -24,13 +24,15 @@ def _check_share(name: str, value: float, what: str) -> None:
 
 
 def _uniform(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """One number of [0, 1) a sample, (N, 1, 1, 1)."""
-    return torch.rand(len(x), 1, 1, 1, dtype=x.dtype, device=x.device, generator=generator)
+    """One number of [0, 1) a sample, (N, 1, 1, 1), drawn where the generator is."""
+    device = x.device if generator is None else generator.device
+    return torch.rand(len(x), 1, 1, 1, dtype=x.dtype, device=device, generator=generator).to(x.device)
 
 
 def _whole(x: Tensor, low: int, high: int, generator: torch.Generator | None) -> Tensor:
     """One whole number from low to high, both included, a sample, (N, 1)."""
-    return torch.randint(low, high + 1, (len(x), 1), device=x.device, generator=generator)
+    device = x.device if generator is None else generator.device
+    return torch.randint(low, high + 1, (len(x), 1), device=device, generator=generator).to(x.device)
 
 
 # ------------------------------------------------------------------------------------------------------------- colour
@@ -230,6 +232,6 @@ def adaptive_step(*batch, D: Augmented, step=train_step, target: float = 0.6, im
     seen = step(*batch, D=D, **players)
     with torch.no_grad():
         r = overfitting(D(*batch))
-    record = {"p": bare.p.clone(), "r": torch.tensor(r)}
+    record = {"p": bare.p.clone(), "r": torch.full_like(bare.p, r, dtype=torch.float32)}
     bare.p.fill_(next_p(float(bare.p), r, len(batch[0]), target, images))
     return {**seen, **record}

@@ -169,14 +169,14 @@ def read(judge: nn.Module, x: Tensor) -> Seen:
     median of the rim's pixels, named after the nearest of the four; the shape's colour is the mean over the pixels
     that differ from it most (by 0.7 of the largest difference or more), named after the nearest of the seven; its place
     is the centre of gravity of what differs from it by more than 0.3. Differences are Euclidean, in colours from -1 to
-    1. Raises ValueError for other pictures, and what `metrics.predict` raises.
+    1. All of it is on the CPU. Raises ValueError for other pictures, and what `metrics.predict` raises.
     """
     from ..metrics import predict
 
     if x.ndim != 4 or x.shape[1] != 3 or not len(x):
         raise ValueError(f"give pictures (N, 3, H, H), one or more: got {_what(x)}.")
     x = to_float(x) if x.dtype == torch.uint8 else x
-    named = predict(judge, x)
+    named, x = predict(judge, x), x.cpu()
     back = rim(x)
     differs = (x - back[:, :, None, None]).square().sum(1).sqrt()  # (N, H, H)
     most = differs * (differs >= 0.7 * differs.flatten(1).amax(1)[:, None, None])
@@ -219,11 +219,11 @@ def kept(judge: nn.Module, x: Tensor, factors: dict[str, Tensor]) -> dict[str, f
     seen, there = read(judge, x), read(judge, true)
     share = {
         "night": seen.night, "background": seen.background == _BACKGROUNDS.index("night"),
-        "shape": seen.shape == factors["shape"], "colour": seen.colour == factors["colour"],
+        "shape": seen.shape == factors["shape"].cpu(), "colour": seen.colour == factors["colour"].cpu(),
     }  # fmt: skip
     found = {k: float(v.float().mean()) for k, v in share.items()}
     found["place"] = float((seen.place - there.place).norm(dim=1).median())
-    return found | {"error": float((x - true).abs().mean())}
+    return found | {"error": float((x.cpu() - true).abs().mean())}
 
 
 def _what(x: Tensor) -> str:

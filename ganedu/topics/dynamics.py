@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..inputs import one_of
 from ..losses import Loss
+from ..sampling import device_of
 
 Field = Callable[[Tensor], Tensor]  # (..., 2) -> (..., 2)
 RULES = ("simultaneous", "alternating", "extragradient")
@@ -43,7 +44,7 @@ def dirac(w: Tensor, loss: Loss, *, gamma: float = 0.0, weight: float = 0.0, noi
 
 def _normal_quantiles(like: Tensor, n: int = 61) -> Tensor:
     """n points of equal weight that stand for a standard normal: quantiles, stretched to a variance of 1."""
-    q = torch.special.ndtri((torch.arange(n, dtype=like.dtype) + 0.5) / n)
+    q = torch.special.ndtri((torch.arange(n, dtype=like.dtype, device=like.device) + 0.5) / n)
     return q / q.square().mean().sqrt()
 
 
@@ -105,14 +106,14 @@ def update_matrix(J: Tensor, h, rule: str = "alternating", beta: float = 0.0) ->
     converges there if all eigenvalues are below 1 in size. h may be a tensor of J's leading shape.
     """
     one_of(rule, RULES, "rule")
-    h = torch.as_tensor(h, dtype=J.dtype)[..., None, None]
-    one = torch.eye(2, dtype=J.dtype).expand(torch.broadcast_shapes(J.shape, (*h.shape[:-2], 2, 2)))
+    h = torch.as_tensor(h, dtype=J.dtype, device=J.device)[..., None, None]
+    one = torch.eye(2, dtype=J.dtype, device=J.device).expand(torch.broadcast_shapes(J.shape, (*h.shape[:-2], 2, 2)))
     shift = h * J
     if rule == "extragradient":
         shift = shift + shift @ shift
     back = beta * one
     if rule == "alternating":  # theta moves along row 0 at the new psi, which is row 1 of one + shift
-        row = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=J.dtype)
+        row = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=J.dtype, device=J.device)
         through = row @ shift  # theta's row of the field
         late = through[..., :, 1:] * shift[..., 1:, :]  # what psi's own move adds to theta's
         if beta:
@@ -130,12 +131,13 @@ def radius(J: Tensor, h, rule: str = "alternating", beta: float = 0.0) -> Tensor
 
 
 def game_jacobian(G, D, x_real: Tensor, z: Tensor, loss: Loss, penalty=None) -> Tensor:
-    """(n, n) derivative of the field (-grad L_G, -grad L_D) by all n weights of both players, G's first.
+    """(n, n) derivative of the field (-grad L_G, -grad L_D) by all n weights of both players, G's first;
+    on the CPU.
 
     On one batch, taken as the whole game. One backward pass a weight: for networks of up to about a thousand.
     """
     mine, theirs = list(G.parameters()), list(D.parameters())
-    x_fake = G(z)
+    x_fake, x_real = G(z.to(device_of(G, z))), x_real.to(device_of(D, x_real))
     d_real, d_fake = D(x_real).flatten(), D(x_fake).flatten()
     loss_D = loss.d_loss(d_real, d_fake)
     if penalty is not None:
@@ -143,4 +145,4 @@ def game_jacobian(G, D, x_real: Tensor, z: Tensor, loss: Loss, penalty=None) -> 
     goals = ((loss.g_loss(d_fake, d_real), mine), (loss_D, theirs))
     v = torch.cat([-g.flatten() for goal, p in goals for g in torch.autograd.grad(goal, p, create_graph=True)])
     rows = (torch.autograd.grad(v_i, mine + theirs, retain_graph=True, materialize_grads=True) for v_i in v)
-    return torch.stack([torch.cat([g.flatten() for g in row]) for row in rows])
+    return torch.stack([torch.cat([g.flatten() for g in row]) for row in rows]).cpu()

@@ -1,14 +1,16 @@
 """What z means to a generator: paths between two z, the z of an image, directions in the space of z.
 
-Every G here maps z (N, z_dim) to images; what the images show is said by whoever calls (a judge,
-`ganedu.topics.reader`). How entangled directions are is measured in `ganedu.metrics.entanglement`; a z with a code in
-it is `ganedu.topics.infogan`.
+Every G here maps z (N, z_dim) to images and may live on any device; what is found is on the CPU. What the images show
+is said by whoever calls (a judge, `ganedu.topics.reader`). How entangled directions are is measured in
+`ganedu.metrics.entanglement`; a z with a code in it is `ganedu.topics.infogan`.
 """
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from ..sampling import device_of, seeded
 
 # ------------------------------------------------------------------------------------------------------------- paths
 
@@ -45,7 +47,7 @@ def _check_way(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     """t as a column beside a and b."""
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(f"give two vectors (z_dim,) of one length: got {tuple(a.shape)} and {tuple(b.shape)}.")
-    t = torch.as_tensor(t, dtype=a.dtype)
+    t = torch.as_tensor(t, dtype=a.dtype, device=a.device)
     if t.ndim > 1:
         raise ValueError(f"t is one number, or (T,) of them: got {tuple(t.shape)}.")
     return t[..., None]
@@ -56,7 +58,7 @@ def _check_way(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
 
 class Found(NamedTuple):
     """The best start of each image: `z` (N, z_dim), its `error` (N,); `errors` (starts, N) of all of them; and of the
-    best start at each stored step, `frames` (T, N, z_dim) with its `steps`."""
+    best start at each stored step, `frames` (T, N, z_dim) with its `steps`. All on the CPU."""
 
     z: Tensor
     error: Tensor
@@ -81,7 +83,7 @@ def find_z(
         raise ValueError(f"starts={starts}, steps={steps}, every={every} must be 1 or more, prior={prior} 0 or more.")
     if not x.isfinite().all():
         raise ValueError("the images hold NaN or infinity: no z leads there.")
-    was_training, n = G.training, len(x)
+    was_training, n, x = G.training, len(x), x.to(device_of(G, x))
     z = torch.randn(starts, n, G.z_dim, generator=torch.Generator().manual_seed(seed)).to(x.device)
     z = z.flatten(0, 1).requires_grad_()
     optimiser = torch.optim.Adam([z], lr)
@@ -106,8 +108,8 @@ def find_z(
             optimiser.step()
     finally:
         G.train(was_training)
-    errors = error.detach().view(starts, n)
-    frames = torch.stack(kept).view(len(kept), starts, n, -1)
+    errors = error.detach().view(starts, n).cpu()
+    frames = torch.stack(kept).view(len(kept), starts, n, -1).cpu()
     best, who = errors.argmin(0), torch.arange(n)
     return Found(frames[-1, best, who], errors.amin(0), errors, frames[:, best, who], tuple(at))
 
@@ -131,17 +133,15 @@ def pca_directions(G, layer: nn.Module, k: int = 5, n: int = 2000, seed: int = 0
     Raises ValueError for a layer that G does not use, or k above what n and the layer allow.
     Source: Härkönen et al. 2020, section 2.2.
     """
-    from ..sampling import seeded
-
     seen = []
-    handle = layer.register_forward_hook(lambda _, __, out: seen.append(out.flatten(1)))
+    handle = layer.register_forward_hook(lambda _, __, out: seen.append(out.flatten(1).cpu()))
     was_training = G.training
     G.eval()
     try:
         with seeded(seed):
             z = torch.randn(n, G.z_dim)
         for part in z.split(500):
-            G(part)
+            G(part.to(device_of(G)))
     finally:
         handle.remove()
         G.train(was_training)
@@ -158,7 +158,7 @@ def pca_directions(G, layer: nn.Module, k: int = 5, n: int = 2000, seed: int = 0
 
 def direction(z: Tensor, y: Tensor) -> Tensor:
     """The unit vector (z_dim,) along which y grows: of least squares for numbers y (N,), of logistic regression for
-    True and False.
+    True and False; on z's device.
 
     For False / True it is the normal of the best separating plane. Raises ValueError for z and y that do not go
     together, values that are not finite, y that is constant, or fewer z than dimensions.
@@ -173,7 +173,8 @@ def direction(z: Tensor, y: Tensor) -> Tensor:
     if y.dtype == torch.bool:
         from sklearn.linear_model import LogisticRegression
 
-        w = torch.from_numpy(LogisticRegression(max_iter=1000).fit(z.numpy(), y.numpy()).coef_[0]).to(z.dtype)
+        found = LogisticRegression(max_iter=1000).fit(z.cpu().numpy(), y.cpu().numpy())
+        w = torch.from_numpy(found.coef_[0]).to(z)
     else:
         centred = z - z.mean(0)
         w = torch.linalg.lstsq(centred, (y - y.double().mean()).to(z.dtype)[:, None]).solution[:, 0]

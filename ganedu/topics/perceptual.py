@@ -3,7 +3,7 @@
 A distance takes x and y (N, C, H, W) in [-1, 1] and gives one value an image pair (N,), 0 where they are equal. All
 are measured in one unit, the mean distance of two unrelated real images, so that their weights compare. Networks are
 called as they are: put what is not being trained in eval mode; in train mode batch norm scales x and y each by its own
-batch.
+batch. Images may come from any device; maps and distances are on the network's, and differentiable.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..losses import non_saturating
+from ..sampling import device_of
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 PIXELS = nn.Sequential(nn.Identity())  # the network whose map 0 is the image itself
@@ -28,7 +29,7 @@ def maps(net: nn.Sequential, x: Tensor, at: Sequence[int]) -> list[Tensor]:
     for i in at:
         if i + 1 < len(layers) and getattr(layers[i + 1], "inplace", False):
             raise ValueError(f"layer {i + 1} writes over what layer {i} gave: take {i + 1}, or one before {i}.")
-    found = []
+    found, x = [], x.to(device_of(net, x))
     for i, layer in enumerate(layers[: max(at) + 1]):
         x = layer(x)
         if i in at:
@@ -63,6 +64,7 @@ def feature_distance(x: Tensor, y: Tensor, net: nn.Sequential, at: Sequence[int]
     Source: Johnson et al. 2016, eq. 2, a layer; the scales are ours.
     """
     _check(x, y)
+    x, y = (t.to(device_of(net, x)) for t in (x, y))
     with torch.no_grad():
         targets = maps(net, x, at)
     if scale is None:

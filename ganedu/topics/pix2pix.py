@@ -239,13 +239,13 @@ def spread(draws: Tensor) -> Tensor:
 def nearest_outline(outline: Tensor, known: Tensor, k: int = 1) -> Tensor:
     """Indices (N, k) of the k outlines in `known` nearest to each, once both are blurred by 5x5 binomial weights.
 
-    Blurred, since two lines a pixel apart share no ink. Euclidean distance.
+    Blurred, since two lines a pixel apart share no ink. Euclidean distance. On the device of `outline`.
     """
     line = torch.tensor([1.0, 4, 6, 4, 1], device=outline.device) / 16
     weights = (line[:, None] * line)[None, None]
 
     def blurred(x: Tensor) -> Tensor:
-        return torch.cat([F.conv2d(part.float(), weights, padding=2).flatten(1) for part in x.split(PART)])
+        return torch.cat([F.conv2d(part.to(weights).float(), weights, padding=2).flatten(1) for part in x.split(PART)])
 
     a, b = blurred(outline), blurred(known)
     return torch.cat([torch.cdist(part, b).topk(k, largest=False).indices for part in a.split(500)])

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..data import shapes
 from ..pixels import to_float
+from ..sampling import device_of, seeded
 
 IMAGE_SIZE = 16
 CLASSES = {  # the factors that name something, with their classes as `ganedu.data.shapes` numbers them
@@ -31,7 +32,8 @@ def draw(n: int, generator: torch.Generator | None = None) -> Tensor:
 
 
 def render(factors: Tensor) -> Tensor:
-    """Images (n, 3, 16, 16) uint8 of factors (n, 6) as `draw` gives them; raises ValueError for others."""
+    """Images (n, 3, 16, 16) uint8, on the CPU, of factors (n, 6) as `draw` gives them; raises ValueError for others."""
+    factors = factors.cpu()
     _check(factors)
     found = {}
     for i, (name, of) in enumerate(CLASSES.items()):
@@ -82,8 +84,6 @@ def train_reader(steps: int = 800, batch_size: int = 128, lr: float = 3e-3, seed
 
     Its loss: the cross-entropies of the classes, plus 5 times the squared errors of the numbers.
     """
-    from ..sampling import seeded
-
     with seeded(seed):
         factors = draw(10_000)
         x = to_float(render(factors))
@@ -105,7 +105,7 @@ def train_reader(steps: int = 800, batch_size: int = 128, lr: float = 3e-3, seed
 
 @torch.no_grad()
 def read(reader: Reader, x: Tensor, batch_size: int = 500) -> Tensor:
-    """The factors (N, 6) that the reader sees in images x (N, 3, 16, 16), float in [-1, 1] or uint8.
+    """The factors (N, 6), on the CPU, that the reader sees in images x (N, 3, 16, 16), float in [-1, 1] or uint8.
 
     As `draw` gives them: class numbers, then numbers, which may leave -1 to 1 where an image does. Raises ValueError
     for images of another shape or with values that are not finite.
@@ -115,8 +115,8 @@ def read(reader: Reader, x: Tensor, batch_size: int = 500) -> Tensor:
     if not x.isfinite().all():
         raise ValueError("the images hold NaN or infinity: look at the generator before you measure it.")
     x = to_float(x) if x.dtype == torch.uint8 else x
-    rows = []
+    rows, device = [], device_of(reader, x)
     for part in x.split(batch_size):
-        *logits, numbers = reader(part)
+        *logits, numbers = (t.cpu() for t in reader(part.to(device)))
         rows.append(torch.cat([torch.stack([logit.argmax(1) for logit in logits], 1).float(), numbers], 1))
     return torch.cat(rows)

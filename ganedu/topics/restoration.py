@@ -29,7 +29,8 @@ def add_noise(x: Tensor, sigma: float, generator: torch.Generator | None = None)
     """x plus Gaussian noise of standard deviation sigma in each value, not cut off; black to white is 2."""
     _check(x)
     _check_sigma(sigma)
-    return x + sigma * torch.randn(x.shape, generator=generator, device=x.device)
+    device = x.device if generator is None else generator.device
+    return x + sigma * torch.randn(x.shape, generator=generator, device=device).to(x.device)
 
 
 def kernel(sigma: float) -> Tensor:
@@ -76,6 +77,7 @@ def punch(x: Tensor, mask: Tensor) -> Tensor:
     """
     _check(x)
     check_mask(mask, x)
+    mask = mask.to(x.device)
     return torch.cat([x * (1 - mask), mask.expand(len(x), -1, -1, -1)], 1)
 
 
@@ -93,6 +95,7 @@ def check_mask(mask: Tensor, x: Tensor) -> None:
 
 
 # --------------------------------------------------------------------------------------------- classical answers
+# All but `bicubic` are other libraries', which compute on the CPU, where their results are.
 
 
 def bicubic(x: Tensor, factor: int) -> Tensor:
@@ -107,7 +110,7 @@ def median(x: Tensor, side: int = 3) -> Tensor:
     from scipy.ndimage import median_filter
 
     _check(x)
-    return torch.from_numpy(median_filter(x.numpy(), size=(1, 1, side, side), mode="mirror")).clamp(-1, 1)
+    return torch.from_numpy(median_filter(x.cpu().numpy(), size=(1, 1, side, side), mode="mirror")).clamp(-1, 1)
 
 
 def total_variation(x: Tensor, weight: float = 0.1) -> Tensor:
@@ -139,7 +142,7 @@ def biharmonic(x: Tensor, mask: Tensor) -> Tensor:
     from skimage.restoration import inpaint_biharmonic
 
     check_mask(mask, x)
-    holes = iter(mask.expand(len(x), -1, -1, -1)[:, 0].bool().numpy())
+    holes = iter(mask.expand(len(x), -1, -1, -1)[:, 0].bool().cpu().numpy())
     return _each(x, lambda u: inpaint_biharmonic(u, next(holes), channel_axis=-1))
 
 
@@ -160,7 +163,7 @@ def _deconvolved(x: Tensor, sigma: float, undo) -> Tensor:
 def _each(x: Tensor, f) -> Tensor:
     """f on each picture as scikit-image has it, (H, W, C) in [0, 1]; the results cut off at [-1, 1]."""
     _check(x)
-    done = [torch.from_numpy(f(u.permute(1, 2, 0).double().numpy() / 2 + 0.5)) for u in x]
+    done = [torch.from_numpy(f(u.permute(1, 2, 0).double().numpy() / 2 + 0.5)) for u in x.cpu()]
     return torch.stack(done).permute(0, 3, 1, 2).mul(2).sub(1).clamp(-1, 1).float().contiguous()
 
 
@@ -231,8 +234,8 @@ def restore(G: nn.Module, x_bad: Tensor, seed: int = 0, batch_size: int = 250) -
 def between(a: nn.Module, b: nn.Module, t: float) -> nn.Module:
     """A copy of `a` whose weights lie the share t, 0 to 1, of the way to those of `b`, a network of the same build.
 
-    It works where b was trained on from a, or both from one network. Raises ValueError for other t or two builds.
-    Source: Wang et al. 2018, section 3.4 (network interpolation).
+    On a's device. It works where b was trained on from a, or both from one network. Raises ValueError for other t or
+    two builds. Source: Wang et al. 2018, section 3.4 (network interpolation).
     """
     import copy
 
@@ -242,7 +245,7 @@ def between(a: nn.Module, b: nn.Module, t: float) -> nn.Module:
     if {k: v.shape for k, v in first.items()} != {k: v.shape for k, v in second.items()}:
         raise ValueError("the two networks are not of one build: train the second on from a copy of the first.")
     mixed = copy.deepcopy(a)
-    mixed.load_state_dict({k: v.lerp(second[k], t) for k, v in first.items()})
+    mixed.load_state_dict({k: v.lerp(second[k].to(v.device), t) for k, v in first.items()})
     return mixed
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..losses import Loss, non_saturating
 from ..models import DCDiscriminator, init_dcgan
+from ..sampling import device_of
 
 
 def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -75,15 +76,17 @@ class Encoder(nn.Module):
 def bound(x: Tensor, E: nn.Module, G: nn.Module, sigma: float, draws: int = 1) -> tuple[Tensor, Tensor]:
     """(E_q log p(x|z), KL) of each sample, both (N,), in nats; the first minus the second is the bound on log p(x).
 
-    The expectation is the mean over `draws` codes a sample; the KL is exact. E and G stay in the mode they are in:
-    call .eval() first, or a batch norm sees the batch. Raises ValueError for sigma not above 0, or draws below 1.
+    On the CPU. The expectation is the mean over `draws` codes a sample; the KL is exact. E and G stay in the mode they
+    are in: call .eval() first, or a batch norm sees the batch. Raises ValueError for sigma not above 0, or draws below
+    1.
     """
     if draws < 1:
         raise ValueError(f"draws={draws} does not fit: give 1 or more codes a sample.")
+    x = x.to(device_of(E, x))
     mean, log_var = E(x)
     codes = (mean + (log_var / 2).exp() * torch.randn_like(mean) for _ in range(draws))
     likelihood = sum(gaussian_log_likelihood(x, G(z), sigma) for z in codes) / draws
-    return likelihood, gaussian_kl(mean, log_var)
+    return likelihood.cpu(), gaussian_kl(mean, log_var).cpu()
 
 
 def vae_step(x_real, *, E, G, opt, sigma=0.2, beta=1.0):

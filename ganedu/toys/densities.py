@@ -40,9 +40,9 @@ class Density:
         """
         if not isinstance(n, int) or n < 1:
             raise ValueError(f"cannot draw n={n!r} points: give a whole number, 1 or more.")
-        if device is None and generator is not None:
-            device = generator.device
-        return self._draw(n, {"generator": generator, "device": device, "dtype": torch.float32})
+        if generator is None:
+            return self._draw(n, {"generator": None, "device": device, "dtype": torch.float32})
+        return self._draw(n, {"generator": generator, "device": generator.device, "dtype": torch.float32}).to(device)
 
     def pdf(self, x: Tensor) -> Tensor:
         """Density at x (..., dim) -> (...), in x's dtype, per unit of length^dim; integrates to 1.

@@ -18,6 +18,7 @@ from torch.func import functional_call
 from ..inputs import one_of
 from ..losses import Loss, non_saturating
 from ..metrics import good_share, modes_covered
+from ..sampling import seeded
 from .stacked import StackedMLP
 
 # ---------------------------------------------------------------------------------------------------- one round
@@ -33,7 +34,7 @@ def step(x_real, z, *, G, D, opt_G, opt_D, loss: Loss = non_saturating, penalty=
     unroll   G's loss is taken at a D that has looked ahead by this many steps of its own optimiser, on G's own fakes,
              and G's gradient runs through them; D itself does not keep them. Metz et al. 2017, eq. 6 to 8
 
-    Returns {"loss_D", "loss_G"}, each (W,), detached.
+    Players, x_real and z are on one device. Returns {"loss_D", "loss_G"}, each (W,), detached.
     """
     for x, z_d in zip(x_real, z[:-1], strict=True):
         loss_D = turn_D(x, z_d, G=G, D=D, opt_D=opt_D, loss=loss, penalty=penalty, pack=pack)
@@ -132,7 +133,8 @@ class Run:
 
     records  "step" (T,) and "seconds" (T,), training alone; "loss_D", "loss_G" and what was measured, each (T, W)
     samples  (W, n_samples, dim), float32 on the CPU, from the last generators
-    G, D     the players, StackedMLP: (W, N, z_dim) -> (W, N, dim), and (W, N, pack * dim) -> logits (W, N)
+    G, D     the players, StackedMLP, on the run's device: (W, N, z_dim) -> (W, N, dim), and (W, N, pack * dim) ->
+             logits (W, N)
     """
 
     records: dict[str, Tensor]
@@ -215,8 +217,7 @@ def train(
 
     _keep_memory()
     records, seconds = [], 0.0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         start = time.perf_counter()
         for i in range(1, steps + 1):
             values = step(next(x_stream), next(z_stream), G=G, D=D, opt_G=opt_G, opt_D=opt_D, loss=loss,
