@@ -72,10 +72,10 @@ def exact(which: FDivergence, p: Tensor, q: Tensor) -> Tensor:
 def bound(which: FDivergence, T: Tensor, p: Tensor, q: Tensor) -> Tensor:
     """sum p T - sum q f*(T), the value of D's game: never above `exact`. T (..., n), differentiable.
 
-    Raises ValueError for masses that are not, or T of another shape.
+    T (n,) serves all games of p and q, many T (..., n) one game. Raises ValueError for masses that are not, other T.
     """
     p, q = check_masses(p, q)
-    if T.shape != p.shape:
+    if T.shape[-1:] != p.shape[-1:] or (T.ndim > 1 and p.ndim > 1 and T.shape != p.shape):
         raise ValueError(f"T {tuple(T.shape)} must give one number a cell of p and q {tuple(p.shape)}.")
     paid = torch.where(q > 0, q * which.conjugate(T), 0.0)
     return (p * T - paid).sum(-1)
