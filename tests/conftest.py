@@ -8,6 +8,14 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the nets are small: more threads only wait for each other
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--all-student-editions",
+        action="store_true",
+        help="run all notebooks without solutions, not a few by turns",
+    )
+
+
 @pytest.fixture(autouse=True)
 def engine_on_the_cpu(monkeypatch):
     """Numbers are compared bit for bit, which the CPU allows; and each test may choose its own precision."""
