@@ -18,8 +18,8 @@ pytestmark = [
 ]
 
 
-def test_run_all_move_a_slider_and_see_the_picture_change(tmp_path):
-    with lab.serve(NOTEBOOK, tmp_path) as address, lab.browser_page() as page:
+def test_run_all_move_a_slider_and_see_the_picture_change(server, browser):
+    with server.open(NOTEBOOK) as address, lab.page(browser) as page:
         lab.run_all(page, address)
         _a_slider_changes_its_picture(page, lab.widgets(page, ".noUi-handle").first)
         _a_game_runs_and_pauses(page)

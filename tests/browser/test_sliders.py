@@ -33,9 +33,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_choose_and_see_move_and_see(name, tmp_path):
+def test_choose_and_see_move_and_see(name, server, browser):
     n_questions, sliders = CASES[name]
-    with lab.serve(NOTEBOOKS / f"{name}.ipynb", tmp_path) as address, lab.browser_page() as page:
+    with server.open(NOTEBOOKS / f"{name}.ipynb") as address, lab.page(browser) as page:
         lab.run_all(page, address)
         questions = lab.widgets(page, "input[type=radio]")
         assert questions.count() == n_questions
