@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from dependence import leaks
+from dependence import leaks, needed
 from turns import MEANT
 
 from ganedu import course
@@ -135,3 +135,23 @@ def test_a_later_exercise_may_not_use_an_earlier_one():
 def test_solutions_can_be_left_out_of(path):
     found = leaks(nbformat.read(path, as_version=4))
     assert {line.split("reads ")[1].partition(",")[0] for line in found} == MEANT.get(path.stem, set()), found
+
+
+CELLS = [
+    "import torch",  # 0
+    "x = torch.ones(3)",  # 1, nobody needs this x
+    "x = torch.zeros(3)",  # 2
+    "x.add_(1)",  # 3
+    "def area(r):\n    return pi * r**2",  # 4
+    "pi = 3",  # 5
+    "unused = x.sum()",  # 6
+    "y = area(2) + x",  # 7
+    "for k in range(2):\n    z = y",  # 8
+    "z = 1",  # 9, after all that read it
+]
+
+
+@pytest.mark.parametrize(("wanted", "found"), [(1, {0, 1}), (2, {0, 2}), (5, {5}), (6, {0, 2, 3, 6}), (9, {9}),
+                                               (7, {0, 2, 3, 4, 5, 7}), (8, {0, 2, 3, 4, 5, 7, 8})])  # fmt: skip
+def test_a_cell_needs_what_it_reads_and_what_was_done_to_it(wanted, found):
+    assert needed([nbformat.v4.new_code_cell(source) for source in CELLS], {wanted}) == found

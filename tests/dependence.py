@@ -1,4 +1,4 @@
-"""What the cells of a notebook depend on, read off their syntax trees: may its solutions be left out?
+"""What the cells of a notebook depend on, read off their syntax trees: what solutions give, what others need.
 
 A name is given by a solution that binds it, and changed by one that stores into it, calls a method in place on it or
 calls a function that does. Functions read when they are called, so a cell depends on all that the functions read
@@ -6,7 +6,7 @@ which it calls, or which what it reads may hold. The state of torch's random num
 and changes it, a seed binds it, in a cell's own lines.
 
 A tree does not show what a function of the package, or a method whose name does not say so, does to its arguments,
-nor who draws within a function. For these some student editions are run, see `turns.py`.
+nor who draws within a function. For these some student editions are run, see `notebooks/turns.py`.
 """
 
 import ast
@@ -233,6 +233,24 @@ class Names:
         return changed
 
 
+def in_order(statements: list[ast.stmt], sure: set[str]):
+    """(part of a statement, names that are certainly bound before it), part by part; adds to `sure` what they bind."""
+    for s in statements:
+        inner = ("body", "orelse", "finalbody") if isinstance(s, BLOCKS) else ()
+        blocks = [block for name in inner if (block := getattr(s, name, None))]
+        blocks += [handler.body for handler in getattr(s, "handlers", ())]
+        head = [s]
+        if blocks:
+            head = [n for n in ast.iter_child_nodes(s) if not isinstance(n, (ast.stmt, ast.ExceptHandler))]
+        yield head, frozenset(sure)
+        before = set(sure)
+        sure |= bound(*head)
+        for block in blocks:
+            yield from in_order(block, sure if isinstance(s, ast.With) else set(sure))
+        if isinstance(s, (ast.For, ast.While, ast.If)):  # the body may not run, nor the loop's target be bound
+            sure.intersection_update(before)
+
+
 def leaks(notebook) -> list[str]:
     """What cells outside the solutions have from solutions, a sentence each: empty if these can be left out."""
     cells = [c for c in notebook.cells if c.cell_type == "code"]
@@ -244,33 +262,37 @@ def leaks(notebook) -> list[str]:
             changed = set().union(*map(names.effects, statements)) - given
             tainted |= {n: f"given by the solution [{number}]" for n in given | {"_", "Out"}}
             tainted |= {n: f"changed by the solution [{number}]" for n in changed}
-        else:
-            found += [f"[{number}] {what}" for what in follow(statements, names, tainted)]
-    return found
-
-
-def follow(statements: list[ast.stmt], names: Names, tainted: dict[str, str]) -> list[str]:
-    """What these statements read of `tainted`, from which they take what they certainly bind."""
-    found = []
-    for s in statements:
-        inner = ("body", "orelse", "finalbody") if isinstance(s, BLOCKS) else ()
-        blocks = [block for name in inner if (block := getattr(s, name, None))]
-        blocks += [handler.body for handler in getattr(s, "handlers", ())]
-        head = [s]
-        if blocks:
-            head = [n for n in ast.iter_child_nodes(s) if not isinstance(n, (ast.stmt, ast.ExceptHandler))]
-        read = names.facts(*head)
-        current, held = names.reached(read.reads)
-        found += [f"reads {n}, {tainted[n]}" for n in sorted(current & tainted.keys())]
-        held = sorted(n for n in held if "changed" in tainted.get(n, ""))
-        found += [f"reads what holds {n}, {tainted[n]}" for n in held]
-        sure = bound(*head)
-        for block in blocks:
-            here = tainted if isinstance(s, ast.With) else dict(tainted)
-            for n in sure:
-                here.pop(n, None)
-            found += follow(block, names, here)
-        if not isinstance(s, (ast.For, ast.While, ast.If)):
-            for n in sure:
-                tainted.pop(n, None)
+            continue
+        sure = set()
+        for part, own in in_order(statements, sure):
+            current, held = names.reached(names.facts(*part).reads)
+            held = {n for n in held if "changed" in tainted.get(n, "")}
+            for whose, read in (("", current & tainted.keys()), ("what holds ", held)):
+                found += [f"[{number}] reads {whose}{n}, {tainted[n]}" for n in sorted(read - own)]
+        tainted = {n: why for n, why in tainted.items() if n not in sure}
     return list(dict.fromkeys(found))
+
+
+def needed(cells, wanted: set[int]) -> set[int]:
+    """The numbers of the code cells without which the wanted ones lack a name, or something done to it; and theirs."""
+    parsed = [parse(c) for c in cells]
+    names, reads, late, binds, changes = Names(parsed), [], [], [], []
+    for statements in parsed:
+        parts = [(names.facts(*part), own) for part, own in in_order(statements, set())]
+        reads.append(set().union(*(f.reads - own for f, own in parts)))
+        late.append(set().union(*(f.reads_late for f, _ in parts)))
+        binds.append(bound(*statements))
+        changes.append(set().union(*(f.changes | f.changes_late for f, _ in parts)))
+    found, todo = set(), set(wanted)
+    while todo:
+        found.add(cell := todo.pop())
+        for name in reads[cell]:
+            for k in reversed(range(cell)):
+                if name in binds[k] | changes[k]:
+                    todo |= {k} - found
+                if name in binds[k] - reads[k]:
+                    break
+        for k in range(max(wanted)):  # a function reads when it is called, which may be anywhere
+            if late[cell] & (binds[k] | changes[k]):
+                todo |= {k} - found
+    return found
