@@ -111,8 +111,12 @@ def main() -> int:
         nb.metadata["kernelspec"] = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
         nbformat.write(nb, folder / "source.ipynb")
         (folder / "root").mkdir()
-        with lab.serve(folder / "source.ipynb", folder / "root") as address, lab.browser_page(1400, 1300) as page:
-            browser = page.context.browser
+        with (
+            lab.serve(folder / "root") as server,
+            server.open(folder / "source.ipynb") as address,
+            lab.launch() as browser,
+            lab.page(browser, 1400, 1300) as page,
+        ):
             begin(page, address)
             steps, frames = page.evaluate(RATES, [ROOT, args.seconds])
             say("steps a second", steps, 500, True, "steps/s")

@@ -1,12 +1,22 @@
 """How the tests are shared out between workers: whole files, and the longest first. Where the engine runs in them."""
 
+import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the nets are small: more threads only wait for each other
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--all-student-editions",
+        action="store_true",
+        help="run all notebooks without solutions, not a few by turns",
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -46,5 +56,18 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    first = {".ipynb": 0, "test_student.py": 1, "browser": 2}
-    items.sort(key=lambda item: min(first.get(k, 3) for k in (item.path.suffix, item.path.name, item.path.parent.name)))
+    """Whole notebooks first, the longest before the others; then what the browser does, what trains, and the rest.
+
+    Short files at the end let two workers end at about the same time.
+    """
+    times = next((Path(__file__).parents[1] / "ganedu").rglob("notebook_seconds.json"), None)
+    seconds = json.loads(times.read_text(encoding="utf-8"))["seconds"] if times else {}
+    trains = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def place(item):
+        if item.path.suffix == ".ipynb" or item.path.name == "test_student.py":
+            path = item.callspec.params["path"] if hasattr(item, "callspec") else item.path
+            return 0, -seconds.get(path.stem, 0)
+        return 1 + (item.path.parent.name != "browser") + (item.path not in trains), 0
+
+    items.sort(key=place)

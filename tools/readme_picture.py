@@ -23,8 +23,10 @@ STEPS = 1500  # of the game, when the picture is taken
 def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
-        lab.serve(NOTEBOOK, Path(folder)) as address,
-        lab.browser_page(width=1280, height=800, scale=1.5) as page,
+        lab.serve(Path(folder)) as server,
+        server.open(NOTEBOOK) as address,
+        lab.launch() as browser,
+        lab.page(browser, width=1280, height=800, scale=1.5) as page,
     ):
         lab.run_all(page, address)
         game = page.locator(".ganedu-playground").first

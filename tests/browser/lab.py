@@ -1,4 +1,4 @@
-"""JupyterLab on one notebook, seen by a real headless browser; for the browser test and for README's picture."""
+"""JupyterLab on notebooks, seen by a real headless browser; for the browser test and for README's picture."""
 
 import contextlib
 import json
@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -26,14 +27,42 @@ SETTINGS = {
 }
 
 
+class Lab:
+    """A running JupyterLab: its folder, and where it answers."""
+
+    def __init__(self, folder: Path, port: int):
+        self.folder, self.port = folder, port
+
+    @contextlib.contextmanager
+    def open(self, notebook: Path):
+        """The notebook without its outputs, in a folder and a workspace of its own; yields the address.
+
+        Its kernel ends with the block.
+        """
+        content = json.loads(notebook.read_text(encoding="utf-8"))
+        for cell in content["cells"]:
+            if cell["cell_type"] == "code":
+                cell.update(outputs=[], execution_count=None)
+        room = Path(tempfile.mkdtemp(prefix="room", dir=self.folder))
+        (room / notebook.name).write_text(json.dumps(content), encoding="utf-8")
+        where = f"{room.name}/{notebook.name}"
+        try:
+            yield f"http://127.0.0.1:{self.port}/lab/workspaces/{room.name}/tree/{where}?token=secret"
+        finally:
+            for session in json.loads(self.ask("GET", "sessions")):
+                if session["path"] == where:
+                    with contextlib.suppress(urllib.error.HTTPError):  # it has just ended by itself
+                        self.ask("DELETE", f"sessions/{session['id']}")
+
+    def ask(self, method: str, what: str) -> bytes:
+        url = f"http://127.0.0.1:{self.port}/api/{what}?token=secret"
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=60) as answer:
+            return answer.read()
+
+
 @contextlib.contextmanager
-def serve(notebook: Path, folder: Path):
-    """JupyterLab in `folder`, with settings of its own, on the notebook without its outputs; yields the address."""
-    content = json.loads(notebook.read_text(encoding="utf-8"))
-    for cell in content["cells"]:
-        if cell["cell_type"] == "code":
-            cell.update(outputs=[], execution_count=None)
-    (folder / notebook.name).write_text(json.dumps(content), encoding="utf-8")
+def serve(folder: Path):
+    """JupyterLab in `folder`, with settings of its own."""
     for name, values in SETTINGS.items():
         path = folder / ".settings" / "@jupyterlab" / name
         path.parent.mkdir(parents=True)
@@ -50,7 +79,7 @@ def serve(notebook: Path, folder: Path):
         server = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=folder)
     try:
         _wait_for(f"http://127.0.0.1:{port}/api?token=secret", server, folder / ".log")
-        yield f"http://127.0.0.1:{port}/lab/tree/{notebook.name}?token=secret"
+        yield Lab(folder, port)
     finally:
         server.terminate()
         server.wait(20)
@@ -68,15 +97,22 @@ def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
 
 
 @contextlib.contextmanager
-def browser_page(width: int = 1400, height: int = 1000, scale: float = 1.0):
-    """A page of a headless browser."""
+def launch():
+    """A headless browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as p:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = p.chromium.launch(executable_path=BROWSER, args=arguments)
-        yield browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
+        yield browser
         browser.close()
+
+
+@contextlib.contextmanager
+def page(browser, width: int = 1400, height: int = 1000, scale: float = 1.0):
+    """A page of it that knows nothing of the others."""
+    with browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale) as page:
+        yield page
 
 
 def run_all(page, address: str) -> None:

@@ -23,14 +23,13 @@ image_map(x, {"pixels": places, "features": -places}, [0, 0, 1, 1, 2, 2], ("bag"
 PIXEL = "canvas => canvas.getContext('2d').getImageData(3, 3, 1, 1).data[0]"
 
 
-def test_a_dot_pointed_at_shows_its_image_and_its_neighbours(tmp_path):
+def test_a_dot_pointed_at_shows_its_image_and_its_neighbours(tmp_path, server, browser):
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(CELL)],
         metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
     )
     nbformat.write(notebook, tmp_path / "source.ipynb")
-    (tmp_path / "root").mkdir()
-    with lab.serve(tmp_path / "source.ipynb", tmp_path / "root") as address, lab.browser_page() as page:
+    with server.open(tmp_path / "source.ipynb") as address, lab.page(browser) as page:
         errors = []
         page.on("pageerror", lambda e: errors.append(str(e)))
         page.emulate_media(reduced_motion="reduce")

@@ -1,7 +1,6 @@
 """Notebook 01 in JupyterLab in a real browser: run all, move a slider, see the picture change; play the live game."""
 
 import os
-import shutil
 from pathlib import Path
 
 import lab
@@ -19,9 +18,8 @@ pytestmark = [
 ]
 
 
-def test_run_all_move_a_slider_and_see_the_picture_change(tmp_path):
-    shutil.copytree(NOTEBOOK.parent / "badges", tmp_path / "badges")
-    with lab.serve(NOTEBOOK, tmp_path) as address, lab.browser_page() as page:
+def test_run_all_move_a_slider_and_see_the_picture_change(server, browser):
+    with server.open(NOTEBOOK) as address, lab.page(browser) as page:
         lab.run_all(page, address)
         _the_badges_show(page)
         _a_slider_changes_its_picture(page, lab.widgets(page, ".noUi-handle").first)

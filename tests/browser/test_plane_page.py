@@ -26,14 +26,13 @@ def path(start, step):
 plane(field, path, says=lambda path, step: f"from {path[0].tolist()} with steps of {step}", step=(0.1, 0.5, 0.1));"""
 
 
-def test_the_start_follows_hand_and_keys_and_the_path_follows_it(tmp_path):
+def test_the_start_follows_hand_and_keys_and_the_path_follows_it(tmp_path, server, browser):
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(CELL)],
         metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
     )
     nbformat.write(notebook, tmp_path / "source.ipynb")
-    (tmp_path / "root").mkdir()
-    with lab.serve(tmp_path / "source.ipynb", tmp_path / "root") as address, lab.browser_page() as page:
+    with server.open(tmp_path / "source.ipynb") as address, lab.page(browser) as page:
         errors = []
         page.on("pageerror", lambda e: errors.append(str(e)))
         lab.run_all(page, address)

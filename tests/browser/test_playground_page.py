@@ -29,8 +29,8 @@ CELLS = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Address of a JupyterLab on a notebook with two playgrounds."""
+def address(tmp_path_factory, server):
+    """Where a notebook with two playgrounds is open."""
     folder = tmp_path_factory.mktemp("lab")
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(c) for c in CELLS],
@@ -38,17 +38,16 @@ def server(tmp_path_factory):
     )
     path = folder / "source.ipynb"
     nbformat.write(notebook, path)
-    (folder / "root").mkdir()
-    with lab.serve(path, folder / "root") as address:
+    with server.open(path) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def page(server):
-    with lab.browser_page(width=1400, height=1400) as page:
+def page(address, browser):
+    with lab.page(browser, height=1400) as page:
         page.errors = []
         page.on("pageerror", lambda e: page.errors.append(str(e)))
-        lab.run_all(page, server)
+        lab.run_all(page, address)
         page.locator(".ganedu-playground").nth(1).wait_for()
         yield page
         assert not page.errors, page.errors
@@ -364,9 +363,9 @@ def test_two_on_a_page_do_not_disturb_each_other(hands):
     other.pause()
 
 
-def test_a_closed_cell_leaves_no_task(server, page):
+def test_a_closed_cell_leaves_no_task(address, page):
     with page.context.browser.new_page(viewport={"width": 1400, "height": 1200}) as page:
-        lab.run_all(page, server)
+        lab.run_all(page, address)
 
         def plays() -> str:
             page.locator(".jp-CodeCell").nth(3).locator(".cm-content").click()
@@ -383,11 +382,11 @@ def test_a_closed_cell_leaves_no_task(server, page):
         hands.until(lambda: plays() == "plays: False", "its cell is empty, and it has ended", seconds=30)
 
 
-def test_over_a_slow_line(server, page):
+def test_over_a_slow_line(address, page):
     """5 Mbit/s, 150 ms each way: it draws, answers, and no queue of frames builds up."""
-    url, browser = urllib.parse.urlparse(server), page.context.browser
+    url, browser = urllib.parse.urlparse(address), page.context.browser
     with slow_line(url.port) as port, browser.new_page(viewport={"width": 1400, "height": 1200}) as page:
-        lab.run_all(page, server.replace(f":{url.port}", f":{port}"))
+        lab.run_all(page, address.replace(f":{url.port}", f":{port}"))
         page.locator(".ganedu-playground").first.wait_for(timeout=60_000)
         hands = Hands(page)
         hands["run"].click()
@@ -402,9 +401,9 @@ def test_over_a_slow_line(server, page):
         assert hands.number("frames") - frames <= 1, "frames of the past still arrive"
 
 
-def test_a_restarted_kernel_leaves_no_dead_widget(server, page):
+def test_a_restarted_kernel_leaves_no_dead_widget(address, page):
     with page.context.browser.new_page(viewport={"width": 1400, "height": 1200}) as page:
-        lab.run_all(page, server)
+        lab.run_all(page, address)
         hands = Hands(page)
         hands["run"].click()
         hands.until(lambda: hands.number("rounds") > 20, "it runs")
@@ -412,7 +411,7 @@ def test_a_restarted_kernel_leaves_no_dead_widget(server, page):
         page.get_by_text("Restart Kernel…", exact=True).first.click()
         page.locator(".jp-Dialog button.jp-mod-accept").click()
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
-        lab.run_all(page, server)
+        lab.run_all(page, address)
         hands = Hands(page)
         hands["run"].click()
         hands.until(lambda: hands.number("rounds") > 20, "it runs again")

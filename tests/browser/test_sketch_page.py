@@ -41,15 +41,14 @@ PIXELS = """(canvas, [cells, side]) => {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def page(tmp_path_factory, server, browser):
     folder = tmp_path_factory.mktemp("pad")
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell) for cell in (INK, MASK)],
         metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
     )
     nbformat.write(notebook, folder / "source.ipynb")
-    (folder / "root").mkdir()
-    with lab.serve(folder / "source.ipynb", folder / "root") as address, lab.browser_page() as page:
+    with server.open(folder / "source.ipynb") as address, lab.page(browser) as page:
         errors = []
         page.on("pageerror", lambda e: errors.append(str(e)))
         lab.run_all(page, address)

@@ -1,9 +1,14 @@
-"""Notebooks in JupyterLab in a real browser: questions answered, and sliders that move their picture."""
+"""Notebooks in JupyterLab in a real browser: questions answered, and sliders that move their picture.
+
+Of each notebook the cells are run that its widgets need, by the syntax trees; it runs whole, once, outside the browser.
+"""
 
 from pathlib import Path
 
 import lab
+import nbformat
 import pytest
+from dependence import needed
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -33,9 +38,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_choose_and_see_move_and_see(name, tmp_path):
+def test_choose_and_see_move_and_see(name, server, browser, tmp_path):
     n_questions, sliders = CASES[name]
-    with lab.serve(NOTEBOOKS / f"{name}.ipynb", tmp_path) as address, lab.browser_page() as page:
+    nbformat.write(its_widgets(nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)), tmp_path / f"{name}.ipynb")
+    with server.open(tmp_path / f"{name}.ipynb") as address, lab.page(browser) as page:
         lab.run_all(page, address)
         questions = lab.widgets(page, "input[type=radio]")
         assert questions.count() == n_questions
@@ -43,6 +49,16 @@ def test_choose_and_see_move_and_see(name, tmp_path):
             _each_answer_shows_its_reply(question)
         for label, words in sliders:
             _the_slider_moves_the_picture(page, label, words)
+
+
+def its_widgets(notebook):
+    """The notebook with those cells alone that its widgets need; each widget has left one in the stored outputs."""
+    cells = [c for c in notebook.cells if c.cell_type == "code"]
+    kind = "application/vnd.jupyter.widget-view+json"
+    widgets = {i for i, c in enumerate(cells) if any(kind in o.get("data", {}) for o in c.outputs)}
+    found = needed(cells, {0, *widgets})
+    notebook.cells = [c for i, c in enumerate(cells) if i in found]
+    return notebook
 
 
 def _each_answer_shows_its_reply(question) -> None:

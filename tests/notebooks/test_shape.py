@@ -108,6 +108,7 @@ def test_each_exercise_has_its_check_and_its_solution(path):
         assert f"**Exercise {n}**" in cells[i - 1].source
         assert "Right" not in text(exercise)
         assert f"def check_{n}()" in check.source
+        assert "nbval-check-output" in tags(check), "the run says so as well"
         assert text(check).startswith("Not yet"), "an exercise that nobody has touched is neither right nor wrong"
         assert f"check_{n}()" in solution.source
         assert 'assert verdict.startswith("Right")' in solution.source

@@ -57,7 +57,7 @@ def test_flow_follows_scipy_and_the_circle():
     for field in (minimax, non_saturating):
         found = dynamics.flow(field, start, 30.0)[-1]
         solved = scipy.solve_ivp(
-            lambda _, w, v=field: v(torch.tensor(w)).numpy(), (0, 30), start, rtol=1e-10, atol=1e-12
+            lambda _, w, v=field: v(torch.tensor(w)).numpy(), (0, 30), start, "DOP853", rtol=1e-10, atol=1e-12
         )
         torch.testing.assert_close(found, torch.tensor(solved.y[:, -1]), rtol=1e-6, atol=1e-7)
     circle = dynamics.flow(minimax, start, 100.0).norm(dim=-1)

@@ -39,7 +39,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 @closed
 def test_pdf_integrates_to_one(density):
-    x, volume = d.cells(-6, 6, 1200 if density.dim == 2 else 6000, density.dim)
+    x, volume = d.cells(-6, 6, 600 if density.dim == 2 else 6000, density.dim)
     assert abs(float(density.pdf(x.double()).sum()) * volume - 1) < 1e-3
 
 
