@@ -7,6 +7,8 @@ import pytest
 from dependence import leaks, needed
 from turns import MEANT
 
+from ganedu.course import notebooks
+
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob(notebooks.PATTERN))
 SETUP = """import torch
 import matplotlib.pyplot as plt
