@@ -150,15 +150,37 @@ def _imported_by(module: str, suspects: list[str]) -> list[str]:
     return answer.stdout.split()
 
 
-@pytest.mark.parametrize("file", ["environment.yml", "binder/environment.yml"])
-def test_conda_environments_say_what_pyproject_says(file):
+# What a Binder leaves out, so that its image stays small: `ganedu run` and `report` need it, no notebook does.
+NOT_ON_BINDER = {"papermill", "nbconvert"}
+
+
+@pytest.mark.parametrize(("file", "left_out"), [("environment.yml", set()), ("binder/environment.yml", NOT_ON_BINDER)])
+def test_conda_environments_say_what_pyproject_says(file, left_out):
     wanted = dict(_split(d) for d in PROJECT["dependencies"])
+    wanted = {name: bounds for name, bounds in wanted.items() if name not in left_out}
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     given = dict(_split(line.strip()[2:]) for line in lines[lines.index("dependencies:") + 1 :] if line.strip())
     python = given.pop("python")
     given.pop("pip")
     assert {CONDA_NAMES.get(k, k): v for k, v in given.items()} == wanted
     assert python == PROJECT["requires-python"] or python == "=3.12"
+
+
+def test_no_notebook_imports_what_binder_leaves_out():
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        assert not re.search(rf"^\s*(import|from) ({'|'.join(NOT_ON_BINDER)})\b", code, re.M), path.name
+
+
+def test_every_lower_bound_is_one_pin():
+    sys.path.insert(0, str(ROOT / "tools"))
+    import oldest
+
+    pins = oldest.pins()
+    needs = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    assert [p.replace("==", ">=") for p in pins] == [n.split(",")[0] for n in needs]
+    assert oldest.pins(but={"torch"}) == [p for p in pins if not p.startswith("torch==")]
 
 
 def _split(requirement: str) -> tuple[str, str]:

@@ -238,8 +238,8 @@ def streams(seed: int, role: int) -> Callable[..., torch.Generator]:
     """draw(..., world) -> that world's own random numbers for this role."""
 
     def draw(*path: int) -> torch.Generator:
-        state = np.random.SeedSequence([seed, role, *path]).generate_state(1, np.uint64)[0]
-        return torch.Generator().manual_seed(int(state >> 1))
+        state = int(np.random.SeedSequence([seed, role, *path]).generate_state(1, np.uint64)[0])
+        return torch.Generator().manual_seed(state >> 1)  # NumPy 1 shifts no uint64 by a Python int
 
     return draw
 
