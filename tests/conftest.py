@@ -19,10 +19,17 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def engine_on_the_cpu():
+    """Numbers are compared bit for bit, which the CPU allows. For a whole module: its own fixtures train too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACCELERATE_USE_CPU", "1")
+        yield
+
+
 @pytest.fixture(autouse=True)
-def engine_on_the_cpu(monkeypatch):
-    """Numbers are compared bit for bit, which the CPU allows; and each test may choose its own precision."""
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
+def engine_of_its_own():
+    """Each test may choose its own precision."""
     yield
     if "accelerate.state" in sys.modules:
         sys.modules["accelerate.state"].AcceleratorState._reset_state(reset_partial_state=True)

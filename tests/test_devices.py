@@ -48,11 +48,10 @@ Z, N, SIDE, CLASSES = 4, 8, 16, 3
 NETWORKS = {"G", "D", "E", "F", "D_A", "D_B", "judge", "reader", "net", "network", "module", "trainer"}
 
 
-@pytest.fixture(params=["elsewhere", "cuda"])
+@pytest.fixture(params=["cuda" if torch.cuda.is_available() else "elsewhere"])
 def device(request, monkeypatch):
+    """A GPU where there is one. Not both in one process: autograd has no stream for the one that is pretended."""
     if request.param == "cuda":
-        if not torch.cuda.is_available():
-            pytest.skip("there is no GPU here")
         monkeypatch.delenv("ACCELERATE_USE_CPU")
         yield "cuda"
         return
@@ -518,7 +517,7 @@ TENSORS = {
     restoration.richardson_lucy: plain(restoration.richardson_lucy, images(2), 1.0, iterations=2),
     restoration.biharmonic: plain(restoration.biharmonic, images(2), mask(2)),
     shapes.render: lambda x: shapes.render(scenes(x), 16),
-    watch.last_operation: lambda x: watch.last_operation(x(A).requires_grad_().tanh()),
+    watch.last_operation: lambda x: watch.last_operation(x(A).clone().requires_grad_().tanh()),
     watch.nearest: lambda x: [watch.nearest(x(A)), watch.nearest(x(images(side=32)), x(images(side=32)))],
     watch.neighbours: plain(watch.neighbours, images()),
     pix2pix.edges: plain(pix2pix.edges, images()),
@@ -676,18 +675,19 @@ def test_the_doctor_examines_a_run_there(device):
 
 
 def test_images_and_densities_draw_by_a_generator_of_the_cpu(device):
+    equal = torch.equal if device == "elsewhere" else partial(torch.allclose, atol=1e-6)  # CUDA rounds otherwise
     there = data_set().to(device)
     drawn = [i.sample(N, torch.Generator().manual_seed(0)) for i in (data_set(), there)]
-    assert drawn[1].device.type == device and torch.equal(drawn[0], drawn[1].cpu())
+    assert drawn[1].device.type == device and equal(drawn[0], drawn[1].cpu())
     assert there.only("b", "a").sample_labelled(N)[1].device.type == device
     assert there.x_test.device.type == there.labels.device.type == device
     for name, make in densities.ALL.items():
         of = make()
         x = of.sample(N, torch.Generator().manual_seed(0), device)
-        assert torch.equal(x.cpu(), of.sample(N, torch.Generator().manual_seed(0))), name
+        assert equal(x.cpu(), of.sample(N, torch.Generator().manual_seed(0))), name
         assert of.sample(N, device=device).device.type == x.device.type == device
         if of.has_pdf:
-            assert torch.equal(of.pdf(x).cpu(), of.pdf(x.cpu())) or device == "cuda"
+            assert equal(of.pdf(x).cpu(), of.pdf(x.cpu()))
 
 
 def test_pairs_and_domains_draw_there(device):

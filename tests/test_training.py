@@ -399,7 +399,8 @@ def test_without_cuda_the_engine_stays_on_the_cpu_even_on_a_mac(monkeypatch):
 
 ON_THE_GPU = """
 import copy, torch
-from ganedu import densities, models
+from ganedu import models
+from ganedu.toys import densities
 from ganedu.steps import train_step
 from ganedu.training import Trainer
 from functools import partial
