@@ -1,6 +1,7 @@
-"""The doctor's checks, one symptom each: functions of a `doctor.Case` that yield (key, score, what was seen).
+"""The doctor's checks, one symptom each: functions of a `doctor.Case` that yield (key, what was seen).
 
 They look at what a run does and what comes out of it, never at a name. A check raises `Skip` where it lacks material.
+Where it sees less than would make a run sick it yields a third item, the lesser kind: (key, what was seen, "remark").
 """
 
 import math
@@ -8,8 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..metrics import auc
-from .watch import REPEATS, Skip, nearest, neighbours
+from ..metrics import auc, nearest
+from .watch import REPEATS, Skip, as_rows, nearest_other, pixel_correlation
 
 EARLY = 200  # steps before which alike fakes are no finding: many a generator starts from one grey image
 
@@ -25,22 +26,22 @@ def updates(case):
     r, flat = case.need("round", "flat")
     for name, other in (("G", "D"), ("D", "G")):
         if r.moved[name] == 0 and flat.moved[name] > 0:  # it is wired, but its loss is flat where it stands
-            yield "vanishing", 0.5, f"In {REPEATS} steps no weight of {name} changed; with logits near 0.5 it would."
+            yield "vanishing", f"In {REPEATS} steps no weight of {name} changed; with logits near 0.5 it would."
         elif r.moved[name] == 0:
-            yield "not_updated", 0.98, f"In {REPEATS} steps no weight of {name} changed."
+            yield "not_updated", f"In {REPEATS} steps no weight of {name} changed."
         if r.by_other[name] > 0:
-            yield ("moved_by_other", 0.9, f"The step that follows {other}'s loss also changed weights of {name}, by up "
+            yield ("moved_by_other", f"The step that follows {other}'s loss also changed weights of {name}, by up "
                    f"to {r.by_other[name]:.2g}.")  # fmt: skip
     if r.calls and r.taught and r.moved["G"] > 0 and not r.asked:
-        yield "no_adversary", 0.95, "G moved, but no gradient of its loss came through D."
+        yield "no_adversary", "G moved, but no gradient of its loss came through D."
 
 
 def gradients_left_over(case):
     (r,) = case.need("round")
     for name in sorted(r.leftover):
-        yield "leftover_gradient", 0.85, f"{name}'s gradient still held that of an earlier loss."
+        yield "leftover_gradient", f"{name}'s gradient still held that of an earlier loss."
     if r.wasted and "G" not in r.leftover:
-        yield "wasted_gradient", 0.29, f"In {r.wasted} of D's steps its loss went back into G as well."
+        yield "wasted_gradient", f"In {r.wasted} of D's steps its loss went back into G as well."
 
 
 def pushes(case) -> tuple[float, float, float]:
@@ -63,20 +64,20 @@ def signs(case):
     if math.isnan(real) and math.isnan(fake):
         raise Skip("could not tell which of D's inputs are real and which fake")
     if abs(real) > 0 and not abs(fake) > 0:
-        yield "fakes_ignored", 0.93, "D's loss pushes its logit on real samples, and not at all on fakes."
+        yield "fakes_ignored", "D's loss pushes its logit on real samples, and not at all on fakes."
     if fake * wish > 0 and not fake_now * wish_now < 0:
         way = "up" if wish > 0 else "down"
-        yield "cooperation", 0.92, f"On fakes, D's loss and G's both push the logit {way}."
+        yield "cooperation", f"On fakes, D's loss and G's both push the logit {way}."
     elif real < 0 < fake and not fake_now < 0:
-        yield "exchanged", 0.91, "D's loss pushes its logit down on real samples and up on fakes."
+        yield "exchanged", "D's loss pushes its logit down on real samples and up on fakes."
 
 
 def fixed_noise(case):
     (r,) = case.need("round")
     first, second = (torch.cat([z.flatten(1) for z in zs]) for zs in r.z)
-    share = float((nearest(second, first) == 0).float().mean())
+    share = float((nearest(second, first)[0] == 0).float().mean())
     if share > 0.5:
-        yield "fixed_noise", 0.88, f"{share:.0%} of the second step's latents had been in the first."
+        yield "fixed_noise", f"{share:.0%} of the second step's latents had been in the first."
 
 
 def label_shares(case) -> tuple[Tensor, Tensor]:
@@ -94,7 +95,7 @@ def label_leak(case):
     p, q = label_shares(case)
     distance = float((p - q).abs().sum()) / 2
     if distance > 0.5:
-        yield ("label_leak", 0.96, f"The labels alone tell real from fake in {(1 + distance) / 2:.0%} of the cases.")
+        yield "label_leak", f"The labels alone tell real from fake in {(1 + distance) / 2:.0%} of the cases."
 
 
 def mode_of_players(case):
@@ -102,7 +103,7 @@ def mode_of_players(case):
     fickle = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
     for name in sorted(r.evaluating):
         if any(isinstance(m, fickle) for m in getattr(case, name).modules()):
-            yield "eval_mode", 0.5, f"{name} has layers that differ in training, and trains in eval mode."
+            yield "eval_mode", f"{name} has layers that differ in training, and trains in eval mode."
 
 
 def sigmoid_twice(case):
@@ -113,14 +114,14 @@ def sigmoid_twice(case):
         return
     seen = f"D ends in a sigmoid, its outputs lie in {float(both.min()):.2f} to {float(both.max()):.2f}"
     if case.round is None:
-        yield "double_sigmoid", 0.25, f"{seen}; a fault only if the loss takes logits."
+        yield "double_sigmoid", f"{seen}; a fault only if the loss takes logits.", "remark"
         return
     _, _, d, slope = case.round.rows("D", False)
     if not len(d):
         raise Skip("D's loss has no real samples")
     target = d.sigmoid() - slope
     if _std(target) < 1e-3 and 0.6 < abs(float(target.mean())) < 1.3:
-        yield "double_sigmoid", 0.9, f"{seen}, and the loss treats them as logits."
+        yield "double_sigmoid", f"{seen}, and the loss treats them as logits."
 
 
 def limit_on_the_slope(case):
@@ -139,7 +140,7 @@ def limit_on_the_slope(case):
     if clipped or any(hasattr(m, "parametrizations") for m in case.D.modules()):
         return
     d = torch.cat([r.rows("D", fake)[2] for fake in (False, True)])
-    yield ("no_limit", 0.86, f"The loss is linear in D's score, which reaches {float(d.abs().max()):.3g}, and no "
+    yield ("no_limit", f"The loss is linear in D's score, which reaches {float(d.abs().max()):.3g}, and no "
            "penalty, clipping or spectral norm limits its slope.")  # fmt: skip
 
 
@@ -150,16 +151,16 @@ def shape(case):
     fake, x_real = case.need("fake", "x_real")
     if fake.shape[1:] != x_real.shape[1:]:
         a, b = (" x ".join(map(str, x.shape[1:])) for x in (fake, x_real))
-        yield "wrong_shape", 1.0, f"A fake is {a}, a real sample {b}."
+        yield "wrong_shape", f"A fake is {a}, a real sample {b}."
 
 
 def structure(case):
     (x_real,) = case.need("x_real")
     if not case.images:
         raise Skip("only images have neighbouring pixels")
-    r = neighbours(x_real[:256])  # in double precision: a thousand large images would take gigabytes
+    r = pixel_correlation(x_real[:256])  # in double precision: a thousand large images would take gigabytes
     if abs(r) < 0.1:
-        yield "no_structure", 0.97, f"Neighbouring pixels of the real images have a correlation of {r:.3f}."
+        yield "no_structure", f"Neighbouring pixels of the real images have a correlation of {r:.3f}."
 
 
 def value_range(case):
@@ -171,13 +172,13 @@ def value_range(case):
             by = _std(entered) / max(_std(made), 1e-12)
             off = _std(entered) / max(_std(real), 1e-12)
             if not (0.5 < by < 2) and not (0.5 < off < 2):
-                yield ("range_mismatch", 0.9, f"Fakes are rescaled by {by:.2g} on their way into D: their spread there "
+                yield ("range_mismatch", f"Fakes are rescaled by {by:.2g} on their way into D: their spread there "
                        f"is {_std(entered):.2g}, that of real samples {_std(real):.2g}.")  # fmt: skip
     if not case.images or case.G_ends != "Tanh":
         return
     low, high = float(x_real.min()), float(x_real.max())
     if low >= -1e-3 or high > 1.5 or low < -1.5:
-        yield ("range_mismatch", 0.89, f"Real images lie in {low:.2f} to {high:.2f}; G ends in tanh, which gives -1 to "
+        yield ("range_mismatch", f"Real images lie in {low:.2f} to {high:.2f}; G ends in tanh, which gives -1 to "
                f"1 (these fakes: {float(fake.min()):.2f} to {float(fake.max()):.2f}).")  # fmt: skip
 
 
@@ -190,7 +191,7 @@ def bounds(case):
     if end in ("LeakyRelu", "Relu", "Elu", "Softplus", "Gelu", "Silu") or (
         beyond > 0.5 and end not in ("Tanh", "Sigmoid", "Clamp", "Hardtanh")
     ):
-        yield ("unbounded_output", 0.87, f"Fakes lie in {float(fake.min()):.2f} to {float(fake.max()):.2f}, real ones "
+        yield ("unbounded_output", f"Fakes lie in {float(fake.min()):.2f} to {float(fake.max()):.2f}, real ones "
                f"in {low:.2f} to {high:.2f}; G ends in {end or 'an unknown operation'}.")  # fmt: skip
 
 
@@ -198,7 +199,7 @@ def condition(case):
     fake, again = case.need("fake", "again")
     change = float((fake - again).abs().mean()) / max(_std(fake), 1e-12)
     if change < 1e-5:
-        yield "condition_ignored", 0.89, f"Other labels for the same latents change the images by {change:.2g}."
+        yield "condition_ignored", f"Other labels for the same latents change the images by {change:.2g}."
 
 
 # ------------------------------------------------------------------------------------------------ what comes out
@@ -208,12 +209,12 @@ def finite(case):
     for name, values in case.history.items():
         bad = [i for i, v in enumerate(values) if not math.isfinite(v)]
         if bad:
-            yield "not_finite", 0.84, f"{name} is {values[bad[0]]} at record {bad[0] + 1}."
+            yield "not_finite", f"{name} is {values[bad[0]]} at record {bad[0] + 1}."
             return
     for name in ("G", "D"):
         module = getattr(case, name)
         if module is not None and any(not p.isfinite().all() for p in module.parameters()):
-            yield "not_finite", 0.84, f"A weight of {name} is not finite."
+            yield "not_finite", f"A weight of {name} is not finite."
             return
 
 
@@ -221,23 +222,23 @@ def gradient_sizes(case):
     (r,) = case.need("round")
     for name, norm in r.norms.items():
         if norm > 1e4:
-            yield "exploding", 0.5, f"The gradient of {name} has norm {norm:.2g}."
+            yield "exploding", f"The gradient of {name} has norm {norm:.2g}."
     slope = r.rows("G", True)[3]
     d_real, d_fake = case.need("d_real", "d_fake")
     if len(slope) and float(slope.abs().mean()) < 0.02 and auc(d_real.flatten(), d_fake.flatten()) > 0.95:
-        yield "vanishing", 0.5, f"The slope of G's loss in D's logit is {float(slope.abs().mean()):.2g} on average."
+        yield "vanishing", f"The slope of G's loss in D's logit is {float(slope.abs().mean()):.2g} on average."
 
 
 def balance(case):
     d_real, d_fake = (d.flatten() for d in case.need("d_real", "d_fake"))
     sure = auc(d_real, d_fake)
     if sure > 0.999:
-        yield "d_winning", 0.2, f"D ranks a real sample above a fake in {sure:.1%} of all pairs."
+        yield "d_winning", f"D ranks a real sample above a fake in {sure:.1%} of all pairs."
     elif sure < 0.05 and case.round is None:
-        score = 0.6 if case.steps >= EARLY else 0.2
-        yield "exchanged", score, f"D ranks a real sample above a fake in only {sure:.1%} of all pairs."
+        kind = "symptom" if case.steps >= EARLY else "remark"
+        yield "exchanged", f"D ranks a real sample above a fake in only {sure:.1%} of all pairs.", kind
     if case.steps > EARLY and _std(torch.cat([d_real, d_fake])) < 1e-4:
-        yield "d_idle", 0.25, f"D's outputs differ by {_std(torch.cat([d_real, d_fake])):.1g} over all samples."
+        yield "d_idle", f"D's outputs differ by {_std(torch.cat([d_real, d_fake])):.1g} over all samples."
 
 
 def records(case):
@@ -246,8 +247,8 @@ def records(case):
         raise Skip("signs are read from the step" if case.round else "no records called loss_D and loss_G were given")
     of_D, of_G = (float(torch.tensor(case.history[k][-50:]).mean()) for k in ("loss_D", "loss_G"))
     if 0 <= of_D < 0.1 and of_G < 0.1:
-        yield ("cooperation", 0.25, f"D's loss is {of_D:.2g} and G's {of_G:.2g}: both have what they want (where G "
-               "minimises log(1 - D(G(z))), it means that D wins).")  # fmt: skip
+        yield ("cooperation", f"D's loss is {of_D:.2g} and G's {of_G:.2g}: both have what they want (where G "
+               "minimises log(1 - D(G(z))), it means that D wins).", "remark")  # fmt: skip
 
 
 def collapse(case):
@@ -255,19 +256,19 @@ def collapse(case):
     fake, x_real = case.need("fake", "x_real")
     if fake.shape[1:] != x_real.shape[1:]:
         raise Skip("fakes and real samples differ in shape")
-    score = 0.6 if case.steps >= EARLY else 0.2
+    kind = "symptom" if case.steps >= EARLY else "remark"
     spread = float(fake.float().std(0).mean() / x_real.float().std(0).mean().clamp(min=1e-12))
     twins = own = 0.0
     if case.images:
-        apart = nearest(x_real[: len(fake)])
-        twins, own = (float((d < 0.1 * apart.median()).float().mean()) for d in (nearest(fake), apart))
+        apart = nearest_other(x_real[: len(fake)])
+        twins, own = (float((d < 0.1 * apart.median()).float().mean()) for d in (nearest_other(fake), apart))
     if spread < 0.1 or twins > 0.2 + 2 * own:  # the data may hold doubles itself
         seen = f"The fakes' spread is {spread:.0%} of the data's"
-        yield "collapse", score, seen + (f"; {twins:.0%} of {len(fake)} have a twin." if case.images else ".")
+        yield "collapse", seen + (f"; {twins:.0%} of {len(fake)} have a twin." if case.images else "."), kind
     elif case.again is not None and case.labels is not None and case.labels.ndim == 1:
         worst, c, _ = worst_class(case)
         if worst < 0.1:
-            yield "collapse_in_class", score, f"In class {c} the fakes' spread is {worst:.0%} of the data's."
+            yield "collapse_in_class", f"In class {c} the fakes' spread is {worst:.0%} of the data's.", kind
 
 
 def worst_class(case) -> tuple[float, int, Tensor]:
@@ -283,14 +284,15 @@ def memorised(case):
     fake, x_real = case.need("fake", "x_real")
     if not case.images or fake.shape[1:] != x_real.shape[1:]:
         raise Skip("only images of the data's shape are compared")
-    apart = nearest(x_real)
+    apart = nearest_other(x_real)
     if apart.median() == 0:  # so few that they were drawn again and again: how far apart are different ones?
-        apart = nearest(x_real.unique(dim=0))
+        apart = nearest_other(x_real.unique(dim=0))
         if len(apart) < 2:
             raise Skip("the data are one image")
-    share, own = (float((d < 0.2 * apart.median()).float().mean()) for d in (nearest(fake, x_real), apart))
+    to_data, _ = nearest(as_rows(fake), as_rows(x_real))
+    share, own = (float((d < 0.2 * apart.median()).float().mean()) for d in (to_data, apart))
     if share > 0.05 + 2 * own:
-        yield "memorised", 0.5, f"{share:.0%} of the fakes are all but equal to one of {len(x_real)} real images."
+        yield "memorised", f"{share:.0%} of the fakes are all but equal to one of {len(x_real)} real images."
 
 
 def statistics(case):
@@ -299,7 +301,7 @@ def statistics(case):
         raise Skip("G has no batch norm")
     change = float((fake - settled).abs().mean()) / max(_std(fake), 1e-12)
     if change > 0.5 and case.steps >= EARLY:
-        yield "stale_statistics", 0.25, f"In eval mode pixels differ by {change:.0%} of their spread."
+        yield "stale_statistics", f"In eval mode pixels differ by {change:.0%} of their spread."
 
 
 def oscillation(case):
@@ -311,7 +313,7 @@ def oscillation(case):
         power = torch.fft.rfft(x - x.mean()).abs().square()[2:]  # the slowest is a trend
         if float(power.max() / power.sum().clamp(min=1e-30)) > 0.4:
             period = len(x) / (int(power.argmax()) + 2)
-            yield "oscillation", 0.15, f"{name} swings with a period of about {period:.0f} steps."
+            yield "oscillation", f"{name} swings with a period of about {period:.0f} steps."
             return
 
 

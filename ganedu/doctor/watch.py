@@ -9,6 +9,7 @@ import contextlib
 import copy
 import inspect
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -140,96 +141,139 @@ def watch(step, players: dict, batch: tuple, *, seed: int = 0) -> tuple[Round, R
 
 
 def _once(step, players: dict, batch: tuple, seed: int, *, bend: bool = False, levels=()) -> Round:
-    r = Round()
-    own = torch.Generator().manual_seed(seed)
-    with stand_ins(step, players) as twin, seeded(seed), contextlib.ExitStack() as hooks:
-        G, D = twin["G"], twin["D"]
-        weights = {name: list(twin[name].parameters()) for name in ("G", "D")}
-        start = {name: [p.detach().clone() for p in ps] for name, ps in weights.items()}
-        state = {"repeat": 0, "pending": [], "fresh": {"G": True, "D": True},
-                 "stale": {"G": False, "D": False}, "G has": False, "before": None}  # fmt: skip
+    with stand_ins(step, players) as twin, seeded(seed):
+        return Watcher(twin, seed, bend, levels).watch(step, batch)
 
-        def saw_G(module, inputs, output):
-            r.z[state["repeat"]].append(inputs[0].detach())
-            if not module.training:
-                r.evaluating.add("G")
-            if bend:
-                dust = torch.rand(output.shape, generator=own, dtype=torch.float32) + 0.5
-                output = output + (0.05 * dust).to(output)
-            r.made.append(output.detach())
-            return output
 
-        def saw_D(module, inputs, output):
-            x, given = inputs[0], output
-            output = logits(output)
-            level = levels[len(r.calls)] if len(r.calls) < len(levels) else None
-            if level is not None and len(level) == len(output):
-                output = output * 1e-3 + level.view(-1, *(1,) * (output.ndim - 1)).to(output)
-            labels = inputs[1].detach() if len(inputs) > 1 and torch.is_tensor(inputs[1]) else None
-            call = Call(x.detach().clone(), labels, output.detach(), x.is_leaf and x.requires_grad)
-            if not module.training:
-                r.evaluating.add("D")
-            r.calls.append(call)
-            if output.requires_grad and not call.penalty:
-                output.register_hook(lambda g: got(call, g))
-            return output if torch.is_tensor(given) else (output, *given[1:])
+class Watcher:
+    """Hooks on two players and on every optimiser that steps; what they see is written into `round`.
 
-        def got(call, g):
-            g = g.detach().flatten(1).sum(1) if g.ndim > 1 else g.detach()
-            call.grad = g * len(g) + (0 if call.grad is None else call.grad)
-            state["pending"].append(call)
+    Gradients come before it is known whose loss they belong to: they are kept until the next optimiser's step, which
+    tells. `bend` changes G's output a little, `levels` moves D's logits: a tensor (N,) or None for each call of D.
+    """
 
-        def reached(name, p):
-            incoming = []
-            hooks.callback(p.register_hook(lambda g: incoming.append(g.detach())).remove)
+    def __init__(self, players: dict, seed: int, bend: bool, levels):
+        self.players, self.bend, self.levels = players, bend, levels
+        self.weights = {name: list(players[name].parameters()) for name in ("G", "D")}
+        self.dust = torch.Generator().manual_seed(seed)  # its own: the step draws the same numbers as without it
+        self.round, self.repeat = Round(), 0
+        self.incoming: dict[str, Tensor] = {}  # the last gradient of each player's first weight, before it is added
+        self.stale: set[str] = set()  # players whose weights held an older gradient when theirs came
+        self._begin_turn()
 
-            def after(p):
-                if name == "G":
-                    state["G has"] = True
-                if state["fresh"][name]:  # the first of this backward: more than what came in is an older one
-                    state["stale"][name] = not p.grad.equal(incoming[-1])
-                state["fresh"][name] = False
+    def watch(self, step, batch: tuple) -> Round:
+        start = self._copy_weights()
+        with contextlib.ExitStack() as hooks:
+            for hook in self._hooks():
+                hooks.callback(hook.remove)
+            for self.repeat in range(REPEATS):
+                call_step(step, batch, self.players)
+        self.round.moved = self._changes_since(start)
+        return self.round
 
-            hooks.callback(p.register_post_accumulate_grad_hook(after).remove)
+    def _hooks(self):
+        yield self.players["G"].register_forward_hook(self._saw_G)
+        yield self.players["D"].register_forward_hook(self._saw_D)
+        for name, weights in self.weights.items():
+            for p in [p for p in weights if p.requires_grad][:1]:
+                yield p.register_hook(partial(self._gradient_comes, name))
+                yield p.register_post_accumulate_grad_hook(partial(self._gradient_added, name))
+        yield register_optimizer_step_pre_hook(self._before_optimiser)
+        yield register_optimizer_step_post_hook(self._after_optimiser)
 
-        def before(optimiser, *_):
-            state["before"] = {name: [p.detach().clone() for p in ps] for name, ps in weights.items()}
+    def _begin_turn(self) -> None:
+        """Nothing has come since the last optimiser's step."""
+        self.pending: list[Call] = []  # calls of D that got a gradient
+        self.reached: set[str] = set()  # players whose weights got one
+        self.before: dict[str, list[Tensor]] | None = None  # all weights, as the optimiser finds them
 
-        def after(optimiser, *_):
-            owned = {id(p) for group in optimiser.param_groups for p in group["params"]}
-            owner = {name for name, ps in weights.items() if owned & {id(p) for p in ps}}
-            if not owner or state["before"] is None:
-                return
-            moved = {name: _change(state["before"][name], ps) for name, ps in weights.items()}
-            player = _whose(optimiser, owner, twin, state["pending"])
-            for call in state["pending"]:
-                call.player = player
-            r.leftover |= {name for name in owner if state["stale"][name]}
-            for name in owner:
-                grads = [p.grad for p in weights[name] if p.grad is not None]
-                if grads:
-                    r.norms[name] = float(torch.stack([g.norm() for g in grads]).norm())
-            other = "D" if player == "G" else "G"
-            r.by_other[other] = max(r.by_other[other], moved[other])
-            if player == "G":
-                r.asked |= any(c.grad is not None for c in state["pending"])
-                r.taught |= max(moved.values()) > 0
-            elif state["G has"] and owner == {"D"}:
-                r.wasted += 1
-            state.update(pending=[], before=None, fresh={"G": True, "D": True})
-            state["G has"] = False
+    # what the players are given, and give
 
-        for module, saw in ((G, saw_G), (D, saw_D)):
-            hooks.callback(module.register_forward_hook(saw).remove)
-        for name, ps in weights.items():
-            for p in [p for p in ps if p.requires_grad][:1]:
-                reached(name, p)
-        hooks.callback(register_optimizer_step_pre_hook(before).remove)
-        hooks.callback(register_optimizer_step_post_hook(after).remove)
-        for state["repeat"] in range(REPEATS):
-            call_step(step, batch, twin)
-        r.moved = {name: _change(start[name], ps) for name, ps in weights.items()}
-    return r
+    def _saw_G(self, module, inputs, output):
+        self.round.z[self.repeat].append(inputs[0].detach())
+        if not module.training:
+            self.round.evaluating.add("G")
+        if self.bend:
+            dust = torch.rand(output.shape, generator=self.dust, dtype=torch.float32) + 0.5
+            output = output + (0.05 * dust).to(output)
+        self.round.made.append(output.detach())
+        return output
+
+    def _saw_D(self, module, inputs, output):
+        x, d = inputs[0], self._at_level(logits(output))
+        labels = inputs[1].detach() if len(inputs) > 1 and torch.is_tensor(inputs[1]) else None
+        call = Call(x.detach().clone(), labels, d.detach(), x.is_leaf and x.requires_grad)
+        if not module.training:
+            self.round.evaluating.add("D")
+        self.round.calls.append(call)
+        if d.requires_grad and not call.penalty:
+            d.register_hook(partial(self._gradient_of_D, call))
+        return d if torch.is_tensor(output) else (d, *output[1:])
+
+    def _at_level(self, d: Tensor) -> Tensor:
+        """D's logits shrunk to about the level asked for in this call."""
+        i = len(self.round.calls)
+        level = self.levels[i] if i < len(self.levels) else None
+        if level is None or len(level) != len(d):
+            return d
+        return d * 1e-3 + level.view(-1, *(1,) * (d.ndim - 1)).to(d)
+
+    # which gradients come back
+
+    def _gradient_of_D(self, call: Call, grad: Tensor) -> None:
+        grad = grad.detach().flatten(1).sum(1) if grad.ndim > 1 else grad.detach()
+        call.grad = grad * len(grad) + (0 if call.grad is None else call.grad)
+        self.pending.append(call)
+
+    def _gradient_comes(self, name: str, grad: Tensor) -> None:
+        self.incoming[name] = grad.detach()
+
+    def _gradient_added(self, name: str, p: Tensor) -> None:
+        if name not in self.reached:  # the first of this turn: more than what came in is an older one
+            self.stale.discard(name)
+            if not p.grad.equal(self.incoming[name]):
+                self.stale.add(name)
+        self.reached.add(name)
+
+    # what optimisers do with them
+
+    def _before_optimiser(self, optimiser, *_) -> None:
+        self.before = self._copy_weights()
+
+    def _after_optimiser(self, optimiser, *_) -> None:
+        owned = {id(p) for group in optimiser.param_groups for p in group["params"]}
+        owners = {name for name, weights in self.weights.items() if owned & {id(p) for p in weights}}
+        if not owners or self.before is None:
+            return
+        player = _whose(optimiser, owners, self.players, self.pending)
+        for call in self.pending:
+            call.player = player
+        self._note_gradients(owners)
+        self._note_moves(player, owners)
+        self._begin_turn()
+
+    def _note_gradients(self, owners: set[str]) -> None:
+        self.round.leftover |= owners & self.stale
+        for name in owners:
+            norms = [p.grad.norm() for p in self.weights[name] if p.grad is not None]
+            if norms:
+                self.round.norms[name] = float(torch.stack(norms).norm())
+
+    def _note_moves(self, player: str, owners: set[str]) -> None:
+        r, moved = self.round, self._changes_since(self.before)
+        other = "D" if player == "G" else "G"
+        r.by_other[other] = max(r.by_other[other], moved[other])
+        if player == "G":
+            r.asked |= bool(self.pending)
+            r.taught |= max(moved.values()) > 0
+        elif "G" in self.reached and owners == {"D"}:
+            r.wasted += 1
+
+    def _copy_weights(self) -> dict[str, list[Tensor]]:
+        return {name: [p.detach().clone() for p in weights] for name, weights in self.weights.items()}
+
+    def _changes_since(self, earlier: dict[str, list[Tensor]]) -> dict[str, float]:
+        return {name: _change(earlier[name], weights) for name, weights in self.weights.items()}
 
 
 def _change(before: list[Tensor], now: list[nn.Parameter]) -> float:
@@ -274,23 +318,20 @@ def logits(output) -> Tensor:
     return output if torch.is_tensor(output) else output[0]
 
 
-def nearest(a: Tensor, b: Tensor | None = None) -> Tensor:
-    """Distance of each row of `a` (N, ...) to its nearest row of `b`, or to its nearest other row of `a`; (N,).
-
-    Of images it is taken at 16 pixels at most.
-    """
-    a, c = (_small(t).flatten(1).float() for t in (a, a if b is None else b))
-    distance = torch.cdist(a, c, compute_mode="donot_use_mm_for_euclid_dist")
-    if b is None:
-        distance.fill_diagonal_(float("inf"))
-    return distance.min(1).values
+def as_rows(x: Tensor) -> Tensor:
+    """Samples (N, ...) as rows (N, F) to measure distances between; images at 16 pixels at most."""
+    small = x.ndim == 4 and x.shape[-1] > 16
+    return (nn.functional.adaptive_avg_pool2d(x.float(), 16) if small else x.float()).flatten(1)
 
 
-def _small(x: Tensor) -> Tensor:
-    return nn.functional.adaptive_avg_pool2d(x.float(), 16) if x.ndim == 4 and x.shape[-1] > 16 else x
+def nearest_other(x: Tensor) -> Tensor:
+    """Distance of each sample of x (N, ...) to its nearest other one, (N,); `metrics.nearest` takes a second set."""
+    rows = as_rows(x)
+    distance = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    return distance.fill_diagonal_(float("inf")).min(1).values
 
 
-def neighbours(x: Tensor) -> float:
+def pixel_correlation(x: Tensor) -> float:
     """Correlation of horizontally neighbouring pixels of images (N, C, H, W), centred at each place of the image."""
     a, b = (t - t.mean(0) for t in (x[..., :-1].double(), x[..., 1:].double()))
     power = (a.square().mean() * b.square().mean()).sqrt()

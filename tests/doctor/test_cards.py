@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from ganedu import doctor
 from ganedu.doctor import FINDINGS, Case, Finding, Report, cards, examine, patients
 
 PNG = b"\x89PNG\r\n"
@@ -93,19 +92,19 @@ def test_nearest_images_stand_under_the_fakes(monkeypatch):
 def test_without_material_a_card_has_words_alone(key):
     odd = Case(None, None, x_real=torch.randn(3, 2, 5, 5, 5), fake=torch.randn(3, 7), history={"loss_D": ["a"]})
     for case in (None, Case(None, None), odd):
-        page = cards.card(Finding(key, 0.9, "was seen"), case)
+        page = cards.card(Finding(key, "was seen"), case)
         assert "was seen" in page and ("<img" not in page or case is odd)
         assert page.count("<div") == page.count("</div>") == 1
 
 
 def test_only_a_sick_finding_is_orange():
-    assert "#d55e00" in cards.card(Finding("collapse", doctor.SICK, ""), None)
-    assert "#999999" in cards.card(Finding("collapse", doctor.SICK - 0.01, ""), None)
+    assert "#d55e00" in cards.card(Finding("collapse", ""), None)
+    assert "#999999" in cards.card(Finding("collapse", "", "remark"), None)
 
 
 def test_a_page_is_escaped_and_keeps_words_for_all(monkeypatch):
     monkeypatch.setitem(cards.DRAWINGS, "collapse", lambda fig, case: 'a "<b>" & more')
-    report = Report([Finding("collapse", 0.6, "<i>few")], {"signs": "<none>"}, Case(None, None))
+    report = Report([Finding("collapse", "<i>few")], {"signs": "<none>"}, Case(None, None))
     page = report._repr_html_()
     assert "&lt;i&gt;few" in page and "&lt;none&gt;" in page and "<i>few" not in page
     assert images_of(page)[0][0] == "a &quot;&lt;b&gt;&quot; &amp; more"

@@ -19,7 +19,7 @@ def test_collapse_and_twins():
     few = x[:8].repeat(32, 1, 1, 1)
     assert [f[0] for f in checks.collapse(case(fake=few, x_real=x))] == ["collapse"]
     (found,) = checks.collapse(case(fake=few, x_real=x, history={"loss_D": [1.0] * 10}))
-    assert found[1] < doctor.SICK  # too early to say
+    assert not doctor.Finding(*found).sick  # too early to say
     labels = torch.arange(256) % 2
     half = torch.where(labels[:, None, None, None] == 0, x[0] + 0.025 * torch.randn(256, 1, 16, 16), x.roll(3, -1))
     same = case(fake=half, x_real=x, again=half, labels=labels)
@@ -34,8 +34,8 @@ def test_memorised_images():
 
 def test_structure_of_images_and_noise():
     x = patients.healthy("fashion", 0, 4).batch()[0]
-    assert watch.neighbours(x) > 0.5
-    assert abs(watch.neighbours(torch.rand_like(x))) < 0.02
+    assert watch.pixel_correlation(x) > 0.5
+    assert abs(watch.pixel_correlation(torch.rand_like(x))) < 0.02
     with pytest.raises(watch.Skip):
         list(checks.structure(case(x_real=torch.randn(9, 2))))
 
@@ -67,7 +67,7 @@ def test_stale_statistics_and_eval_mode():
 def test_oscillation_is_a_remark():
     swing = torch.sin(torch.arange(600) / 10).tolist()
     (found,) = checks.oscillation(case(history={"loss_D": swing}))
-    assert found[0] == "oscillation" and found[1] < doctor.SICK and "60 steps" in found[2]
+    assert found[0] == "oscillation" and not doctor.Finding(*found).sick and "60 steps" in found[1]
     assert not list(checks.oscillation(case(history={"loss_D": torch.randn(600).tolist()})))
 
 

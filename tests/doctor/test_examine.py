@@ -12,7 +12,7 @@ from small_runs import state, train, trainer
 from torch import nn
 
 from ganedu import __main__ as cli
-from ganedu import checkpoints, doctor, losses, models
+from ganedu import checkpoints, losses, models
 from ganedu.doctor import FINDINGS, Finding, Report, examine, patients
 from ganedu.runs import recipes
 from ganedu.steps import acgan_step
@@ -189,7 +189,7 @@ def test_a_trainer_is_left_as_found_and_goes_on_to_the_same_numbers():
 def test_a_trainer_of_each_game_has_sound_wiring(kind):
     report = examine(train(trainer(kind), 6))
     allowed = {"no_structure"} if kind != "points" else set()  # small_runs draws its images at random
-    assert {f.key for f in report if f.score >= doctor.SICK} == allowed, report
+    assert {f.key for f in report if f.sick} == allowed, report
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_an_auxiliary_classifier_is_no_fault_and_hides_none(g_loss, finding):
     run = Trainer(partial(acgan_step, z_dim=8, loss=loss), players, images.sample_labelled, precision="no")
     report = examine(train(run, 4))
     assert "signs" not in report.skipped
-    assert first([f for f in report if f.score >= doctor.SICK]) == finding, report
+    assert first([f for f in report if f.sick]) == finding, report
 
 
 def test_of_several_outputs_the_first_is_the_logit():
@@ -293,12 +293,12 @@ def test_a_history_that_is_odd_does_no_harm():
 
 
 def test_the_report_ranks_and_prints():
-    report = Report([Finding("d_winning", 0.2, "a <b>"), Finding("collapse", 0.6, "few")], {"signs": "no step & more"})
+    report = Report([Finding("d_winning", "a <b>"), Finding("collapse", "few")], {"signs": "no step & more"})
     assert [f.key for f in report] == ["collapse", "d_winning"] and not report.healthy
     text, page = str(report), report._repr_html_()
     assert text.startswith("sick") and "02_mode_collapse" in text and "not looked at: signs" in text
     assert "a &lt;b&gt;" in page and "no step &amp; more" in page and page.count("<div") == 2
-    assert Report([Finding("d_winning", 0.2, "seen")]).healthy and Report().healthy
+    assert Report([Finding("d_winning", "seen")]).healthy and Report().healthy
 
 
 def test_the_command_line_says_the_same(tmp_path, capsys):
