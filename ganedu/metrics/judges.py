@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ..pixels import as_float, check
+
 
 def train_judge(images, steps: int = 600, batch_size: int = 128, lr: float = 2e-3, seed: int = 0) -> nn.Module:
     """A small classifier trained on `images` (a `data.Images`, its training part), in eval mode; Adam, rate to zero.
@@ -33,13 +35,13 @@ def features(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
     Raises ValueError for images of another shape than the judge's, outside [-1, 1], not finite, or all of one grey.
     """
     _check_images(judge, x)
-    return torch.cat([judge.features(_as_float(c)) for c in x.split(batch_size)])
+    return torch.cat([judge.features(as_float(c)) for c in x.split(batch_size)])
 
 
 @torch.no_grad()
 def _logits(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
     _check_images(judge, x)
-    return torch.cat([judge(_as_float(c)) for c in x.split(batch_size)])
+    return torch.cat([judge(as_float(c)) for c in x.split(batch_size)])
 
 
 def predict(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
@@ -81,30 +83,13 @@ class _FeatureNetwork(nn.Module):
         return self.call(self.judge, x)
 
 
-def _as_float(x: Tensor) -> Tensor:
-    return x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x
-
-
 def _check_images(judge: nn.Module, x: Tensor) -> None:
     size = getattr(judge, "image_size", None)
     if size is None:
         return  # a judge of points, or somebody's own, says itself what it takes
-    shape = (judge.channels, size, size)
-    if x.ndim != 4 or tuple(x.shape[1:]) != shape or not len(x):
+    check(x, ("N", judge.channels, size, size), name="this judge's images")
+    if x.min() == x.max():
         raise ValueError(
-            f"this judge takes images (N, {', '.join(map(str, shape))}), one or more: got {tuple(x.shape)}. Resize "
-            "them (`data.resize`, `data.to_channels`), or train a judge on images of that shape."
-        )
-    if x.dtype != torch.uint8 and not x.is_floating_point():
-        raise ValueError(f"images must be float in [-1, 1] or uint8 in 0 to 255: got {x.dtype}; convert them first.")
-    low, high = float(x.min()), float(x.max())
-    if not -1.0001 <= low <= high <= 1.0001 and x.dtype != torch.uint8:  # also where low or high is NaN
-        raise ValueError(
-            f"images must be float in [-1, 1] or uint8 in 0 to 255: got {x.dtype} from {low:.3g} to {high:.3g}. "
-            "`data.to_float` scales uint8 images; NaN says that the generator has diverged."
-        )
-    if low == high:
-        raise ValueError(
-            f"all {len(x):,} images are constant: every pixel is {low:.3g}. There is nothing to judge: look at them, "
-            "and at what made them."
+            f"all {len(x):,} images are constant: every pixel is {float(x.min()):.3g}. There is nothing to judge: "
+            "look at them, and at what made them."
         )

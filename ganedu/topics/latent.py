@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..pixels import check
+
 # ------------------------------------------------------------------------------------------------------------- paths
 
 
@@ -73,8 +75,7 @@ def find_z(
     """
     if starts < 1 or steps < 1 or every < 1 or prior < 0:
         raise ValueError(f"starts={starts}, steps={steps}, every={every} must be 1 or more, prior={prior} 0 or more.")
-    if not x.isfinite().all():
-        raise ValueError("the images hold NaN or infinity: no z leads there.")
+    check(x, kinds=("float",), look="finite")
     was_training, n = G.training, len(x)
     z = torch.randn(starts, n, G.z_dim, generator=torch.Generator().manual_seed(seed)).to(x.device)
     z = z.flatten(0, 1).requires_grad_()
