@@ -49,32 +49,56 @@ def read(folder: str | Path) -> tuple[dict[str, Tensor], dict, dict[str, list[fl
 
     Raises FileNotFoundError when there is none, ValueError when it is truncated, a pickle, or not ours.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load
+
+    with _opened(folder) as path:
+        data = path.read_bytes()  # one version of it, whoever replaces the file meanwhile
+        tensors = load(data)
+        header = _header(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"])
+    try:
+        history = {k: v[: header["step"]] for k, v in json.loads((path.parent / RECORDS).read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        history = {}  # the records are for the eye; a run can go on without them
+    return tensors, header, history
+
+
+def read_header(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
+    """(tensors on "meta", which have a shape and no values, header) of the checkpoint in `folder`; raises as `read`."""
+    from safetensors import safe_open
+
+    with _opened(folder) as path, safe_open(path, "pt") as file:
+        shapes = {k: torch.empty(file.get_slice(k).get_shape(), device="meta") for k in file.keys()}  # noqa: SIM118
+        return shapes, _header(file.metadata())
+
+
+@contextlib.contextmanager
+def _opened(folder: str | Path):
+    """The path of the checkpoint in `folder`; what goes wrong with it inside is said in our words."""
+    from safetensors import SafetensorError
 
     path = Path(folder) / CHECKPOINT
     if not path.is_file():
         raise FileNotFoundError(
             f"no checkpoint in {folder}: {CHECKPOINT} is missing. Train first, with --out {folder}."
         )
-    data = path.read_bytes()
-    if data[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        raise ValueError(f"{path} is a pickle, which can run code when read; only safetensors are read here.")
+    with open(path, "rb") as file:
+        if file.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+            raise ValueError(f"{path} is a pickle, which can run code when read; only safetensors are read here.")
     try:
-        tensors = load(data)
-        size = int.from_bytes(data[:8], "little")
-        header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["ganedu"])
-        step, *_ = (header[k] for k in ("step", "seconds", "settings", "optimisers"))
+        yield path
     except (SafetensorError, KeyError, TypeError, ValueError) as e:
         raise ValueError(
             f"{path} cannot be read: it is truncated, damaged, or not written by ganedu ({e}). Restore it from a copy, "
             "or train again."
         ) from e
-    try:
-        history = {k: v[:step] for k, v in json.loads((path.parent / RECORDS).read_text()).items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        history = {}  # the records are for the eye; a run can go on without them
-    return tensors, header, history
+
+
+def _header(metadata: dict) -> dict:
+    header = json.loads(metadata["ganedu"])
+    for key in ("step", "seconds", "settings", "optimisers"):
+        if key not in header:
+            raise KeyError(key)
+    return header
 
 
 def check_names(names: set[str], wanted: set[str], folder: str | Path) -> None:

@@ -1,15 +1,69 @@
-"""Pixels: uint8 and float, grey and RGB, another size."""
+"""Pixels: what images are, uint8 and float, grey and RGB, another size."""
 
+import sys
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+# What may lie beyond -1 and 1 by rounding. After 1 comes 1 + 2^-10 in float16; float32 is off by a thousandth of that
+# after x / 127.5 - 1 or bilinear resampling; bfloat16 needs nothing, since tanh and clamp end at 1 there and the next
+# number, 1 + 2^-7, is a whole grey level off. Of a grey level, 1 / 127.5, what passes is an eighth. Bicubic resampling
+# overshoots by a tenth, and bytes that nobody scaled by hundreds.
+TOLERANCE = 1e-3
+
+
+def check(
+    x, shape=("N", "C", "H", "W"), *, name="images", least=1, kinds=("float", "uint8"), look="range", of=Tensor
+) -> None:
+    """Raise ValueError, which says what to do, unless x, called `name`, holds `least` or more images of `shape`.
+
+    In `shape` a number must be met, a tuple holds those allowed, and a letter is free, though equal letters are equal
+    numbers. `kinds` are the types allowed: "float", of any precision, and "uint8". Floats are looked at, which makes a
+    GPU wait: with look="range" they lie in [-1, 1], give or take TOLERANCE; with "finite" they are finite; with None
+    nobody looks. x is a tensor, or an array where `of` says so.
+    """
+    given = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, of) else type(x).__name__
+    floats = "finite floats" if look == "finite" else "float in [-1, 1]"
+    text = ", ".join(" or ".join(map(str, n)) if isinstance(n, tuple) else str(n) for n in shape)
+    wanted = f"{name} must be ({text}), " + (f"{least} or more, " if least else "")
+    wanted += " or ".join(floats if kind == "float" else kind for kind in kinds)
+    if not isinstance(x, of) or not any(k in str(x.dtype) for k in kinds) or not _fits(x.shape, shape, least):
+        raise ValueError(
+            f"{wanted}: got {given}. `data.to_float` scales bytes, `data.to_uint8` makes them, `data.resize` and "
+            "`data.to_channels` give another shape; x[None] is a batch of one."
+        )
+    if look is None or "float" not in str(x.dtype) or 0 in x.shape:
+        return
+    x = x.detach() if isinstance(x, Tensor) else x
+    low, high, limit = float(x.min()), float(x.max()), 1 + TOLERANCE if look == "range" else sys.float_info.max
+    if not -limit <= low <= high <= limit:  # also where one is NaN, as low and high then are
+        raise ValueError(
+            f"{wanted}: got {given} from {low:.6g} to {high:.6g}. `data.to_float` scales bytes; clamp what overshoots; "
+            "NaN or infinity say that what made them has diverged."
+        )
+
+
+def _fits(given, shape, least: int) -> bool:
+    if len(given) != len(shape) or given[0] < least:
+        return False
+    free: dict[str, int] = {}
+    for n, wanted in zip(given, shape, strict=True):
+        wanted = free.setdefault(wanted, n) if isinstance(wanted, str) else wanted
+        if n not in (wanted if isinstance(wanted, tuple) else (wanted,)):
+            return False
+    return True
+
 
 def to_float(x: Tensor) -> Tensor:
     """uint8 0..255 -> float32 in [-1, 1]: x / 127.5 - 1."""
     return x.div(127.5).sub_(1)
+
+
+def as_float(x: Tensor) -> Tensor:
+    """`to_float` of uint8; floats as they are."""
+    return to_float(x) if x.dtype == torch.uint8 else x
 
 
 def to_uint8(x: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ eyes). Every figure's title states its finding; the caller, who knows it, writes
 
 import numpy as np
 
+from .pixels import check
+
 REAL, FAKE, DISC = "#0072B2", "#D55E00", "#6A3D9A"
 GREEN, ORANGE, SKY, PINK, GREY = "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#666666"
 CYCLE = (REAL, FAKE, GREEN, PINK, ORANGE, SKY, DISC)
@@ -52,11 +54,10 @@ def heat(ax, values, limit: float = 3.0):
 def tile(x, columns: int = 10) -> np.ndarray:
     """Images (N, C, H, W) in [-1, 1] or uint8 -> one array (rows * H, columns * W [, 3]) uint8, white where none is.
 
-    Raises ValueError for another shape, more channels, or whole numbers that are no uint8.
+    Raises ValueError for another shape, more channels, no image, or whole numbers that are no uint8.
     """
     x = array(x)
-    if x.ndim != 4 or x.shape[1] not in (1, 3) or (x.dtype != np.uint8 and x.dtype.kind != "f"):
-        raise ValueError(f"images must be (N, 1 or 3, H, W), uint8 or floating in [-1, 1]: got {x.dtype} {x.shape}.")
+    check(x, ("N", (1, 3), "H", "W"), look=None, of=np.ndarray)  # what overshoots is cut off
     if x.dtype != np.uint8:
         x = ((x.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
     n, c, h, w = x.shape

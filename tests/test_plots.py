@@ -64,7 +64,7 @@ def test_tile_takes_tensors_that_need_gradients():
     "x", [np.zeros((4, 2, 3, 3)), np.zeros((3, 3, 3)), np.zeros((4, 1, 3, 3), int)], ids=["channels", "axes", "dtype"]
 )
 def test_tile_says_what_it_takes(x):
-    with pytest.raises(ValueError, match=r"images must be \(N, 1 or 3, H, W\), uint8 or floating"):
+    with pytest.raises(ValueError, match=r"images must be \(N, 1 or 3, H, W\), 1 or more, float in \[-1, 1\] or uint8"):
         plots.tile(x)
 
 

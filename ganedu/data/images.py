@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .. import ASSETS
 from ..inputs import one_of
-from ..pixels import check_size, resize, to_channels, to_float
+from ..pixels import check, check_size, resize, to_channels, to_float
 from . import fetch, shapes
 from .folders import read_folder
 
@@ -43,9 +43,9 @@ class Images:
     factors_test: dict[str, Tensor] | None = field(default=None, repr=False)
 
     def __post_init__(self):
+        check(self.x, ("N", "C", "H", "H"), name="x", least=0, kinds=("uint8",))
+        check(self.x_test, ("N", *self.x.shape[1:]), name="x_test, like x,", least=0, kinds=("uint8",))
         for what, x, labels in (("x", self.x, self.labels), ("x_test", self.x_test, self.labels_test)):
-            if x.ndim != 4 or x.dtype != torch.uint8 or x.shape[1:] != self.x.shape[1:] or x.shape[2] != x.shape[3]:
-                raise ValueError(f"{what} must be (N, C, H, H) uint8, like x: got {tuple(x.shape)} {x.dtype}.")
             if labels.shape != x.shape[:1] or labels.dtype != torch.int64:
                 raise ValueError(f"{what} has {len(x)} images, but labels are {tuple(labels.shape)} {labels.dtype}.")
             top = max(1, self.n_classes) - 1

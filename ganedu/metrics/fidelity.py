@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..pixels import check
+
 RANGE = 2.0  # from black, -1, to white, 1
 
 
@@ -47,10 +49,7 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _check(x: Tensor, y: Tensor) -> None:
-    if x.ndim != 4 or x.shape != y.shape or not len(x):
+    if x.shape != y.shape:
         raise ValueError(f"give two sets of images of one shape (N, C, H, W): got {tuple(x.shape)}, {tuple(y.shape)}.")
-    if not (x.is_floating_point() and y.is_floating_point()):
-        raise ValueError(f"images must be floats: got {x.dtype} and {y.dtype}; `data.to_float` scales uint8.")
-    low, high = (float(v) for v in torch.stack([x.detach(), y.detach()]).aminmax())
-    if not -1.001 <= low <= high <= 1.001:  # also where one is NaN
-        raise ValueError(f"images lie in [-1, 1], but these go from {low:.3g} to {high:.3g}: clamp them.")
+    for images in (x, y):
+        check(images, kinds=("float",))

@@ -6,6 +6,7 @@ Judge and images may be on any device; what the judge says is on the CPU.
 import torch
 from torch import Tensor, nn
 
+from ..pixels import as_float, check
 from ..sampling import device_of, seeded
 
 
@@ -49,7 +50,7 @@ def _logits(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
 
 def _in_batches(judge: nn.Module, call, x: Tensor, batch_size: int) -> Tensor:
     device = device_of(judge, x)
-    return torch.cat([call(_as_float(c.to(device))).cpu() for c in x.split(batch_size)])
+    return torch.cat([call(as_float(c.to(device))).cpu() for c in x.split(batch_size)])
 
 
 def predict(judge: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
@@ -92,30 +93,13 @@ class _FeatureNetwork(nn.Module):
         return self.call(self.judge, x).to(x.device)  # where torchmetrics keeps its sums
 
 
-def _as_float(x: Tensor) -> Tensor:
-    return x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x
-
-
 def _check_images(judge: nn.Module, x: Tensor) -> None:
     size = getattr(judge, "image_size", None)
     if size is None:
         return  # a judge of points, or somebody's own, says itself what it takes
-    shape = (judge.channels, size, size)
-    if x.ndim != 4 or tuple(x.shape[1:]) != shape or not len(x):
+    check(x, ("N", judge.channels, size, size), name="this judge's images")
+    if x.min() == x.max():
         raise ValueError(
-            f"this judge takes images (N, {', '.join(map(str, shape))}), one or more: got {tuple(x.shape)}. Resize "
-            "them (`data.resize`, `data.to_channels`), or train a judge on images of that shape."
-        )
-    if x.dtype != torch.uint8 and not x.is_floating_point():
-        raise ValueError(f"images must be float in [-1, 1] or uint8 in 0 to 255: got {x.dtype}; convert them first.")
-    low, high = float(x.min()), float(x.max())
-    if not -1.0001 <= low <= high <= 1.0001 and x.dtype != torch.uint8:  # also where low or high is NaN
-        raise ValueError(
-            f"images must be float in [-1, 1] or uint8 in 0 to 255: got {x.dtype} from {low:.3g} to {high:.3g}. "
-            "`data.to_float` scales uint8 images; NaN says that the generator has diverged."
-        )
-    if low == high:
-        raise ValueError(
-            f"all {len(x):,} images are constant: every pixel is {low:.3g}. There is nothing to judge: look at them, "
-            "and at what made them."
+            f"all {len(x):,} images are constant: every pixel is {float(x.min()):.3g}. There is nothing to judge: "
+            "look at them, and at what made them."
         )

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ..pixels import check
+
 
 def spectrum(x: Tensor) -> Tensor:
     """Variance over the set of a Fourier coefficient, averaged over channels and directions: (H // 2 + 1,).
@@ -12,10 +14,7 @@ def spectrum(x: Tensor) -> Tensor:
     every k, in squared units of x. Raises ValueError for other shapes, fewer than 2 images, or values that are not
     finite. Source: van der Schaaf and van Hateren 1996.
     """
-    if x.ndim != 4 or x.shape[2] != x.shape[3] or len(x) < 2 or not x.is_floating_point():
-        raise ValueError(f"give two or more float images (N, C, H, H): got {x.dtype} {tuple(x.shape)}.")
-    if not x.isfinite().all():
-        raise ValueError("the images hold NaN or infinity: look at the samples before you measure them.")
+    check(x, ("N", "C", "H", "H"), least=2, kinds=("float",), look="finite")
     size = x.shape[-1]
     coefficients = torch.fft.fft2(x - x.mean(0), norm="ortho")
     power = coefficients.abs().square().sum(0).mean(0) / (len(x) - 1)  # (H, H)

@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import torch
 
 from .. import plots
+from .page import estimate, number
 from .summary import GRID, MEASURES, SHOWN, Judged, Summary
-from .write import estimate, figure
 
 COLOURS = (plots.FAKE, plots.GREEN, plots.PINK, plots.ORANGE, plots.SKY, plots.DISC)  # blue is for real images
 
@@ -99,7 +99,7 @@ def curves(found: Summary):
         for name, values in history.items():
             kind = {"color": colours[name]} if name in colours else {}
             plots.curve(ax, values, smooth=max(1, len(values) // 50), label=name.replace("_", " of "), **kind)
-        ends = ", ".join(f"{k.replace('_', ' of ')} {figure(_mean_end(v))}" for k, v in history.items())
+        ends = ", ".join(f"{k.replace('_', ' of ')} {number(_mean_end(v))}" for k, v in history.items())
         ax.set_title(f"{short(r.name)}, last tenth: {ends}")
         ax.set_ylim(*_limits([x for v in history.values() for x in v]))
         ax.legend(loc="upper right", ncols=4, fontsize=11)
@@ -130,7 +130,7 @@ def logits(found: Summary):
         bins = torch.linspace(low, high, 50).tolist()
         for name, x in r.logits.items():
             ax.hist(x.numpy(), bins=bins, density=True, histtype="step", lw=2, color=colours[name], label=name)
-        medians = ", ".join(f"{k} {figure(float(x.median()))}" for k, x in r.logits.items())
+        medians = ", ".join(f"{k} {number(float(x.median()))}" for k, x in r.logits.items())
         ax.set_title(f"{short(r.name)}, medians: {medians}", fontsize=13)
         ax.set(yticks=[])
         ax.legend(loc="upper left", fontsize=11)
@@ -152,7 +152,7 @@ def classes(found: Summary):
         for ax, what, values in zip(pair, ("label accuracy", "recall"), (r.accuracy, r.recall), strict=True):
             plots.shares(ax, [short(c) for c in labels], *zip(*values, strict=True), [colour[r.name]] * len(labels))
             worst = lowest(values)
-            end = "too few samples" if worst is None else f"lowest {figure(values[worst].value)}, {labels[worst]}"
+            end = "too few samples" if worst is None else f"lowest {number(values[worst].value)}, {labels[worst]}"
             ax.set_title(f"{short(r.name)}, {what}: {short_end(end)}", fontsize=12)
             texts.append(f"{r.name}, {what}: {end}")
     return fig, f"Shares of each class with 95 % intervals. {'; '.join(texts)}."

@@ -1,6 +1,7 @@
 """The numbers of a report: runs of `train` side by side, each judged by one judge on the same held-out images.
 
-`report.py` makes files of it, assets/report.ipynb the sentences and figures. Everything hangs on SEED alone.
+assets/report.ipynb makes sentences and drawings of it. Each run is read once, for its fakes, the doctor and the curves
+alike. Everything hangs on SEED alone.
 """
 
 import math
@@ -12,17 +13,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .. import checkpoints, doctor, metrics
+from .. import doctor, metrics
 from ..data import Images
 from ..metrics import Estimate
 from ..pixels import to_float
 from ..runs import recipes
 from ..sampling import generate, seeded
+from .check import N_FEATURES, check
 
 SEED = 0
 K = 5  # neighbours
-N_FEATURES = 64  # of the judge, and as many principal components where there are no classes to judge by
-LEAST = 4 * N_FEATURES  # `frechet_extrapolated` takes covariances at two sizes, the smaller of 2 F samples
 SHOWN, GRID = 8, 40  # fakes beside their nearest training images; fakes in the grid of samples
 
 
@@ -99,17 +99,17 @@ class Summary:
     runs: list[Judged]
 
 
-def summary(folders: list[str | Path], n: int, images: Images | None = None) -> Summary:
-    """`n` fakes of each run in `folders`, judged. Raises what `report.check` raises, before anything is trained."""
-    if images is None:
-        from . import check
-
-        folders, images = check(folders, n)
+def summary(folders: list[str | Path], n: int) -> Summary:
+    """`n` fakes of each run in `folders`, judged. Raises what `check.check` raises, before anything is trained."""
+    settings, images = check(folders, n)
     judge, chosen = make_judge(images), reference(images, n)
     real, train = judge.look(images.x_test[chosen]), judge.look(images.x)
     half = len(real) // 2
     yardstick = metrics.judge_few(real[:half], real[half : 2 * half], K, SEED)
-    runs = [_judged(Path(folder), n, images, judge, chosen, real, train) for folder in folders]
+    runs = [
+        _judged(Path(folder), own, n, images, judge, chosen, real, train)
+        for folder, own in zip(folders, settings, strict=True)
+    ]
     return Summary(n, images, judge, chosen, yardstick, float(metrics.nearest(real, train)[0].median()), runs)
 
 
@@ -140,9 +140,12 @@ def fake_labels(settings: dict, images: Images, n: int) -> Tensor | None:
     return images.labels[torch.randint(len(images), (n,), generator=torch.Generator().manual_seed(SEED))]
 
 
-def _judged(folder: Path, n: int, images: Images, judge: Judge, chosen: Tensor, real: Tensor, train: Tensor) -> Judged:
-    _, header, history = checkpoints.read(folder)
-    G, settings = recipes.load_generator(folder)
+def _judged(
+    folder: Path, settings: dict, n: int, images: Images, judge: Judge, chosen: Tensor, real: Tensor, train: Tensor
+) -> Judged:
+    trainer = recipes.trainer(settings, images)
+    trainer.load(folder)
+    G = trainer.averaged()
     labels = fake_labels(settings, images, n)
     in_turn = None if labels is None else torch.arange(GRID) % images.n_classes
     grid, fakes = generate(G, GRID, in_turn, SEED), generate(G, n, labels, SEED)
@@ -162,10 +165,8 @@ def _judged(folder: Path, n: int, images: Images, judge: Judge, chosen: Tensor, 
         at_half = metrics.judge_few(real[:half], fake[:half], K, SEED)
     except ValueError as e:  # fakes that are all the same: the rest of the report stands
         why_not = str(e)
-    trainer = recipes.trainer(settings, images)
-    trainer.load(folder)
     return Judged(
-        folder.resolve().name, settings, header["step"], header["seconds"], history, grid, fakes[:SHOWN], measures,
+        folder.resolve().name, settings, trainer.step, trainer.seconds, trainer.history, grid, fakes[:SHOWN], measures,
         why_not, at_half, in_features, nearest_images(fakes[:SHOWN], images.x), distance,
         _logits(trainer, images, chosen, fakes, labels), doctor.examine(trainer), accuracy, recall,
     )  # fmt: skip

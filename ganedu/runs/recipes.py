@@ -110,13 +110,30 @@ def read(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
     Raises FileNotFoundError when there is no checkpoint, ValueError when it is damaged, a pickle, or of another game.
     """
     tensors, header, _ = checkpoints.read(folder)
+    return tensors, _settings(header, folder)
+
+
+def read_header(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
+    """As `read`, and raises the same, but without weights: the tensors have a shape and no values."""
+    shapes, header = checkpoints.read_header(folder)
+    return shapes, _settings(header, folder)
+
+
+def check_weights(tensors: dict[str, Tensor], settings: dict, folder: str | Path) -> None:
+    """Raise ValueError unless the tensors that were read in `folder` have the shapes of these settings' players."""
+    with seeded(0):
+        G, D = (player.state_dict() for player in _players(settings))
+    checkpoints.check_fits(tensors, {"G": G, "D": D, "ema.module": G}, folder)
+
+
+def _settings(header: dict, folder: str | Path) -> dict:
     settings = header["settings"]
     if not isinstance(settings, dict) or settings.get("model") not in RECIPES:
         what = "it names no model we know"
     elif lacking := [k for k in (*GIVEN, "z_dim", "class_names") if k not in settings]:
         what = f"its settings lack {', '.join(lacking)}"
     else:
-        return tensors, settings
+        return settings
     raise ValueError(
         f"the checkpoint in {folder} is not of a run of `train`: {what}. Load it into the Trainer that wrote it, by "
         "Trainer.load, and work with that."
@@ -128,7 +145,7 @@ def load_trainer(folder: str | Path, device=None) -> Trainer:
 
     Raises what `read`, `settle` and `Trainer.load` raise: its data must still be there, and fit.
     """
-    settings = read(folder)[1]
+    settings = read_header(folder)[1]
     result = trainer(*settle(**given(settings)), device)
     result.load(folder)
     return result

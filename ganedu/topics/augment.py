@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ..inputs import one_of
+from ..pixels import check
 from ..steps import train_step
 
 
 def _check(x: Tensor) -> None:
-    if not torch.is_tensor(x) or x.ndim != 4 or not x.is_floating_point():
-        given = f"{tuple(x.shape)} {x.dtype}" if torch.is_tensor(x) else type(x).__name__
-        raise ValueError(f"images must be (N, C, H, W), float in [-1, 1]: got {given}. `data.to_float` makes them so.")
+    check(x, least=0, kinds=("float",), look=None)  # one operation leaves [-1, 1], and the next one goes on from there
 
 
 def _check_share(name: str, value: float, what: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..data import shapes
 from ..losses import Loss, non_saturating
-from ..pixels import to_float
+from ..pixels import as_float, check, to_float
 from ..sampling import answers
 from .pix2pix import PatchDiscriminator
 
@@ -36,8 +36,7 @@ class Unpaired:
 
     def __post_init__(self):
         for name, x in (("A", self.x_a), ("B", self.x_b)):
-            if x.ndim != 4 or x.dtype != torch.uint8 or not len(x):
-                raise ValueError(f"domain {name} must be (N, C, H, W) uint8, one image or more: got {_what(x)}.")
+            check(x, name=f"domain {name}", kinds=("uint8",))
         a, b = self.x_a.shape, self.x_b.shape
         if a[1] != b[1]:
             raise ValueError(f"domain A has {a[1]} channels, B has {b[1]}: make both grey or both RGB (to_channels).")
@@ -135,13 +134,8 @@ def translate(G: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
 
     Raises ValueError where there is no picture, or one that leaves [-1, 1] or is not finite.
     """
-    x = to_float(x) if x.dtype == torch.uint8 else x.float()
-    if x.ndim != 4 or not len(x):
-        raise ValueError(f"give pictures (N, C, H, W), one or more: got {_what(x)}.")
-    low, high = float(x.min()), float(x.max())
-    if not -1.001 <= low <= high <= 1.001:  # also where one is NaN
-        raise ValueError(f"pictures lie in [-1, 1], but these from {low:.3g} to {high:.3g}: scale bytes by to_float.")
-    return answers(G, x, batch_size=batch_size)
+    check(x, name="pictures")
+    return answers(G, as_float(x).float(), batch_size=batch_size)
 
 
 # ----------------------------------------------------------------------------------- what a picture of a shape shows
@@ -173,9 +167,8 @@ def read(judge: nn.Module, x: Tensor) -> Seen:
     """
     from ..metrics import predict
 
-    if x.ndim != 4 or x.shape[1] != 3 or not len(x):
-        raise ValueError(f"give pictures (N, 3, H, H), one or more: got {_what(x)}.")
-    x = to_float(x) if x.dtype == torch.uint8 else x
+    check(x, ("N", 3, "H", "H"), name="pictures")
+    x = as_float(x)
     named, x = predict(judge, x), x.cpu()
     back = rim(x)
     differs = (x - back[:, :, None, None]).square().sum(1).sqrt()  # (N, H, H)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..pixels import check
 from ..sampling import device_of, seeded
 
 # ------------------------------------------------------------------------------------------------------------- paths
@@ -81,8 +82,7 @@ def find_z(
     """
     if starts < 1 or steps < 1 or every < 1 or prior < 0:
         raise ValueError(f"starts={starts}, steps={steps}, every={every} must be 1 or more, prior={prior} 0 or more.")
-    if not x.isfinite().all():
-        raise ValueError("the images hold NaN or infinity: no z leads there.")
+    check(x, kinds=("float",), look="finite")
     was_training, n, x = G.training, len(x), x.to(device_of(G, x))
     z = torch.randn(starts, n, G.z_dim, generator=torch.Generator().manual_seed(seed)).to(x.device)
     z = z.flatten(0, 1).requires_grad_()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..losses import non_saturating
+from ..pixels import check
 from ..sampling import device_of
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -98,14 +99,11 @@ def mix(distances: dict[str, tuple[float, Distance]]) -> Distance:
 
 
 def _check(x: Tensor, y: Tensor) -> None:
-    if x.shape != y.shape or x.ndim != 4 or not len(x):
+    if x.shape != y.shape:
         raise ValueError(f"two batches of images (N, C, H, W) of one shape are compared: got {tuple(x.shape)} and "
                          f"{tuple(y.shape)}.")  # fmt: skip
-    if not x.is_floating_point() or not y.is_floating_point():
-        raise ValueError(f"images must be float in [-1, 1], got {x.dtype} and {y.dtype}: `data.to_float` converts.")
-    for a in (x, y) if x.is_cpu else ():
-        if not a.isfinite().all():
-            raise ValueError("the images hold NaN or infinity: look at them before you compare them.")
+    for images in (x, y):  # on a GPU a look would make every step wait
+        check(images, kinds=("float",), look="finite" if images.is_cpu else None)
 
 
 def autoencoder_step(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..losses import Loss, non_saturating
-from ..pixels import to_float
+from ..pixels import as_float, check, to_float
 from ..sampling import answers
 
 PART = 1000  # images worked on at once: what lies between picture and outline takes many times their memory
@@ -67,9 +67,8 @@ def _silhouettes(x: Tensor, threshold: float) -> Tensor:
 
 
 def _grey(x: Tensor) -> Tensor:
-    if x.ndim != 4 or x.shape[1] != 1 or not len(x):
-        raise ValueError(f"outlines are drawn of grey images (N, 1, H, W), one or more: got {tuple(x.shape)}.")
-    return to_float(x) if x.dtype == torch.uint8 else x.float()
+    check(x, ("N", 1, "H", "W"), name="grey images")
+    return as_float(x).float()
 
 
 def check_outline(outline: Tensor) -> None:
@@ -95,8 +94,7 @@ class Pairs:
     outline: Tensor = field(repr=False)
 
     def __post_init__(self):
-        if self.x.ndim != 4 or self.x.dtype != torch.uint8 or not len(self.x):
-            raise ValueError(f"pictures must be (N, C, H, W) uint8: got {tuple(self.x.shape)} {self.x.dtype}.")
+        check(self.x, name="pictures", kinds=("uint8",))
         if self.outline.ndim != 4 or self.outline.shape[1] != 1 or len(self.outline) != len(self.x):
             raise ValueError(f"{len(self.x)} pictures need outlines (N, 1, H, W): got {tuple(self.outline.shape)}.")
         if self.outline.shape[2:] != self.x.shape[2:]:

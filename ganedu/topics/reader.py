@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import shapes
-from ..pixels import to_float
+from ..pixels import as_float, check, to_float
 from ..sampling import device_of, seeded
 
 IMAGE_SIZE = 16
@@ -108,15 +108,11 @@ def read(reader: Reader, x: Tensor, batch_size: int = 500) -> Tensor:
     """The factors (N, 6), on the CPU, that the reader sees in images x (N, 3, 16, 16), float in [-1, 1] or uint8.
 
     As `draw` gives them: class numbers, then numbers, which may leave -1 to 1 where an image does. Raises ValueError
-    for images of another shape or with values that are not finite.
+    for images of another shape, or outside [-1, 1].
     """
-    if x.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE) or not len(x):
-        raise ValueError(f"the reader takes images (N, 3, {IMAGE_SIZE}, {IMAGE_SIZE}): got {tuple(x.shape)}.")
-    if not x.isfinite().all():
-        raise ValueError("the images hold NaN or infinity: look at the generator before you measure it.")
-    x = to_float(x) if x.dtype == torch.uint8 else x
+    check(x, ("N", 3, IMAGE_SIZE, IMAGE_SIZE), name="the reader's images")
     rows, device = [], device_of(reader, x)
-    for part in x.split(batch_size):
+    for part in as_float(x).split(batch_size):
         *logits, numbers = (t.cpu() for t in reader(part.to(device)))
         rows.append(torch.cat([torch.stack([logit.argmax(1) for logit in logits], 1).float(), numbers], 1))
     return torch.cat(rows)

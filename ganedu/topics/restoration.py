@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from .. import sampling
 from ..losses import Loss, non_saturating
+from ..pixels import check
 
 # -------------------------------------------------------------------------------------------------- degradations
 
@@ -168,8 +169,7 @@ def _each(x: Tensor, f) -> Tensor:
 
 
 def _check(x: Tensor) -> None:
-    if x.ndim != 4 or not x.is_floating_point() or not len(x) or not x.isfinite().all():
-        raise ValueError(f"pictures are (N, C, H, W), finite floats in [-1, 1]: got {tuple(x.shape)} {x.dtype}.")
+    check(x, name="pictures", kinds=("float",), look="finite")  # noise and sharpening leave [-1, 1]
 
 
 def _check_sigma(sigma: float) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..losses import Loss, non_saturating
 from ..models import DCDiscriminator, init_dcgan
+from ..pixels import check
 from ..sampling import device_of
 
 
@@ -62,12 +63,8 @@ class Encoder(nn.Module):
         self.head = init_dcgan(nn.Linear(D.head.in_features, 2 * z_dim))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if x.shape[1:] != self.shape or not x.is_floating_point():
-            raise ValueError(
-                f"{x.dtype} images {tuple(x.shape)} do not fit: this encoder takes floats (N, *{self.shape}), -1 to 1."
-            )
-        if x.is_cpu and not x.isfinite().all():
-            raise ValueError("the images hold NaN or infinity: look at them before they are encoded.")
+        look = "finite" if x.is_cpu else None
+        check(x, ("N", *self.shape), name="this encoder's images", least=0, kinds=("float",), look=look)
         mean, log_var = self.head(self.net(x)).chunk(2, 1)
         return mean, log_var
 

@@ -8,6 +8,7 @@ import numpy as np
 import traitlets
 
 from .. import plots
+from ..pixels import check
 from .pictures import display_widget, joined, png
 
 MOST, LARGEST, NEAREST = 2_500, 64, 12  # images, pixels of their sides, neighbours of each
@@ -137,8 +138,7 @@ def _sheet(x) -> tuple[bytes, int, int, list[int]]:
     if x.ndim == 4 and not 2 <= len(x) <= MOST:
         raise ValueError(f"{len(x):,} images: a map takes 2 to {MOST:,}; choose some, such as x[:2000].")
     columns = max(1, math.ceil(math.sqrt(x.shape[0] if x.ndim else 0)))
-    if x.dtype.kind == "f" and not (np.abs(x) <= 1.001).all():
-        raise ValueError("x must lie in [-1, 1], as a generator gives it; or give images as uint8, 0 to 255.")
+    check(x, ("N", (1, 3), "H", "W"), of=np.ndarray)
     page = plots.tile(x, columns)
     if not 1 <= min(x.shape[2:]) <= max(x.shape[2:]) <= LARGEST:
         raise ValueError(f"images of {x.shape[2]} x {x.shape[3]} pixels: sides from 1 to {LARGEST} fit beside the map.")

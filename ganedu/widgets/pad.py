@@ -10,7 +10,7 @@ import torch
 import traitlets
 
 from .. import plots
-from ..pixels import to_float, to_uint8
+from ..pixels import check, to_float, to_uint8
 from .pictures import Explorer, control, display_widget, joined, png
 
 SMALLEST, LARGEST = 28, 64  # pixels along a side of the pad
@@ -188,8 +188,7 @@ def _photos(over, size: int) -> tuple[list[str], torch.Tensor | None]:
     for name, x in zip(names, images, strict=True):
         if x.shape != images[0].shape or x.shape not in [(c, size, size) for c in (1, 3)]:
             raise ValueError(f"{name} is {x.shape}: give (1 or 3, {size}, {size}), as the pad is, all alike.")
-        if x.dtype != np.uint8 and not (x.dtype.kind == "f" and (np.abs(x) <= 1.001).all()):  # NaN is not within either
-            raise ValueError(f"{name} is {x.dtype} and must be uint8, 0 to 255, or floating in [-1, 1].")
+        check(x, x.shape, name=name, least=0, of=np.ndarray)
     photos = [to_float(torch.tensor(x).float()) if x.dtype == np.uint8 else torch.tensor(x).float() for x in images]
     return _written(over, names), torch.stack(photos)
 
@@ -244,9 +243,10 @@ def _checked(x) -> torch.Tensor:
     if not fits or not 1 <= min(x.shape[2:]) <= max(x.shape[2:]) <= ANSWER_SIDE:
         raise WrongAnswer(f"answer gave {given}: it must return an image (C, H, W), or 1 to {ANSWERS} of them "
                           f"(N, C, H, W), with 1 or 3 channels and sides up to {ANSWER_SIDE}.")  # fmt: skip
-    if not x.is_floating_point() or not x.isfinite().all() or x.abs().max() > 1.001:
-        low_high = f" from {x.min():.3g} to {x.max():.3g}" if x.isfinite().all() else ", not all of them finite"
-        raise WrongAnswer(f"answer gave {x.dtype} values{low_high}: it must return floats in [-1, 1].")
+    try:
+        check(x, name="what answer gave", kinds=("float",))
+    except ValueError as e:
+        raise WrongAnswer(str(e)) from None
     return to_uint8(x.detach().cpu())
 
 

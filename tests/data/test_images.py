@@ -233,9 +233,9 @@ def test_images_refuse_parts_that_do_not_fit():
     x, labels = torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)
     data.Images("fits", x, labels, x[:0], labels[:0])
     for message, parts in (
-        (r"x must be \(N, C, H, H\) uint8", (x.float(), labels, x, labels)),
-        (r"x must be \(N, C, H, H\) uint8", (x[..., :4], labels, x, labels)),
-        (r"x_test must be \(N, C, H, H\) uint8, like x", (x, labels, x.expand(3, 3, 8, 8), labels)),
+        (r"x must be \(N, C, H, H\), uint8", (x.float(), labels, x, labels)),
+        (r"x must be \(N, C, H, H\), uint8", (x[..., :4], labels, x, labels)),
+        (r"x_test, like x, must be \(N, 1, 8, 8\), uint8", (x, labels, x.expand(3, 3, 8, 8), labels)),
         ("x has 3 images, but labels", (x, labels[:2], x, labels)),
         ("x_test has 3 images, but labels", (x, labels, x, labels.float())),
         ("labels of x must lie in 0 to 0", (x, labels + 1, x, labels)),

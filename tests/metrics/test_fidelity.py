@@ -55,10 +55,14 @@ def test_both_are_symmetric_and_know_the_nearer():
     ("x", "y", "says"),
     [
         (torch.zeros(2, 1, 28, 28), torch.zeros(1, 1, 28, 28), "of one shape"),
-        (torch.zeros(1, 28, 28), torch.zeros(1, 28, 28), "of one shape"),
-        (torch.zeros(1, 1, 28, 28), torch.full((1, 1, 28, 28), 255.0), "clamp them"),
-        (torch.zeros(1, 1, 28, 28), torch.full((1, 1, 28, 28), math.nan), "clamp them"),
-        (torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.zeros(1, 1, 28, 28), "floats"),
+        (torch.zeros(1, 28, 28), torch.zeros(1, 28, 28), r"\(N, C, H, W\)"),
+        (torch.zeros(1, 1, 28, 28), torch.full((1, 1, 28, 28), 255.0), "clamp what overshoots"),
+        (torch.zeros(1, 1, 28, 28), torch.full((1, 1, 28, 28), math.nan), "clamp what overshoots"),
+        (
+            torch.zeros(1, 1, 28, 28, dtype=torch.uint8),
+            torch.zeros(1, 1, 28, 28),
+            r"float in \[-1, 1\]: got torch\.uint8",
+        ),
     ],
 )
 def test_what_cannot_be_compared(f, x, y, says):

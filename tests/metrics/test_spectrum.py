@@ -63,9 +63,9 @@ def test_sharpness():
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (torch.zeros(4, 16, 16), "two or more float images"),
-        (torch.zeros(1, 1, 16, 16), "two or more float images"),
-        (torch.zeros(4, 1, 16, 16, dtype=torch.uint8), "two or more float images"),
+        (torch.zeros(4, 16, 16), r"\(N, C, H, H\), 2 or more, finite floats"),
+        (torch.zeros(1, 1, 16, 16), r"\(N, C, H, H\), 2 or more, finite floats"),
+        (torch.zeros(4, 1, 16, 16, dtype=torch.uint8), r"\(N, C, H, H\), 2 or more, finite floats"),
         (torch.full((4, 1, 16, 16), math.nan), "NaN or infinity"),
     ],
 )

@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_refused(given, hint):
         recipes.settle(**{"model": "dcgan", "data": "digits", **given})
 
 
-@pytest.mark.parametrize("read", [recipes.read, recipes.load_generator, recipes.load_trainer])
+@pytest.mark.parametrize("read", [recipes.read, recipes.read_header, recipes.load_generator, recipes.load_trainer])
 @pytest.mark.parametrize(
     ("settings", "why"),
     [({}, "names no model"), ("dcgan", "names no model"), ({"model": "ring"}, "names no model"),
@@ -127,6 +127,21 @@ def test_a_checkpoint_of_another_game_is_refused(tmp_path, read, settings, why):
     checkpoints.write(tmp_path, {"rng": torch.get_rng_state()}, header, {})
     with pytest.raises(ValueError, match=f"{re.escape(str(tmp_path))} is not of a run of `train`.*{why}.*Trainer.load"):
         read(tmp_path)
+
+
+def test_a_header_says_whether_the_weights_fit(tmp_path):
+    settings, images = recipes.settle("cgan", "digits", image_size=16, width=2)
+    recipes.trainer(settings, images).save(tmp_path, settings)
+    shapes, read = recipes.read_header(tmp_path)
+    state = torch.get_rng_state()
+    recipes.check_weights(shapes, read, tmp_path)
+    assert read == settings and torch.equal(torch.get_rng_state(), state)
+    for wrong, player in (({"width": 3}, "G"), ({"z_dim": 5}, "G"), ({"channels": 3}, "[GD]")):
+        with pytest.raises(ValueError, match=f"of another model: {player}"):
+            recipes.check_weights(shapes, {**read, **wrong}, tmp_path)
+    for name in ("D.", "ema.module."):
+        with pytest.raises(ValueError, match=f"of another model: {name}.* is nothing there"):
+            recipes.check_weights({k: v for k, v in shapes.items() if not k.startswith(name)}, read, tmp_path)
 
 
 def test_a_trainer_is_read_back_from_its_folder(tmp_path):

@@ -133,8 +133,8 @@ def test_a_mix_of_nothing_is_refused():
     [
         (torch.zeros(2, 1, 8, 8), torch.zeros(2, 1, 8, 9), "of one shape"),
         (torch.zeros(2, 1, 8, 8), torch.zeros(3, 1, 8, 8), "of one shape"),
-        (torch.zeros(8, 8), torch.zeros(8, 8), "of one shape"),
-        (torch.zeros(0, 1, 8, 8), torch.zeros(0, 1, 8, 8), "of one shape"),
+        (torch.zeros(8, 8), torch.zeros(8, 8), r"\(N, C, H, W\)"),
+        (torch.zeros(0, 1, 8, 8), torch.zeros(0, 1, 8, 8), "1 or more"),
         (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.zeros(2, 1, 8, 8), "to_float"),
         (torch.zeros(2, 1, 8, 8), torch.full((2, 1, 8, 8), math.nan), "NaN"),
     ],

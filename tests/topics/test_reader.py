@@ -55,7 +55,7 @@ def test_the_reader_reads():
         (lambda: reader.render(torch.tensor([[2.0, 0, 0, 0, 0, 0]])), "class numbers"),
         (lambda: reader.render(torch.tensor([[0.5, 0, 0, 0, 0, 0]])), "class numbers"),
         (lambda: reader.render(torch.tensor([[0.0, 0, 0, 1.5, 0, 0]])), "-1 to 1"),
-        (lambda: reader.read(reader.Reader(), torch.zeros(2, 3, 28, 28)), "reader takes images"),
+        (lambda: reader.read(reader.Reader(), torch.zeros(2, 3, 28, 28)), "reader's images must be"),
         (lambda: reader.read(reader.Reader(), torch.full((2, 3, 16, 16), math.nan)), "NaN"),
     ],
 )

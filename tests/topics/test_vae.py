@@ -200,8 +200,8 @@ def test_the_encoder_is_the_discriminators_convolutions_with_another_last_layer(
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (torch.zeros(4, 1, 16, 16), "takes floats"),
-        (torch.zeros(4, 1, 28, 28, dtype=torch.uint8), "uint8 images"),
+        (torch.zeros(4, 1, 16, 16), r"encoder's images must be \(N, 1, 28, 28\), finite floats"),
+        (torch.zeros(4, 1, 28, 28, dtype=torch.uint8), "floats: got torch.uint8"),
         (torch.full((4, 1, 28, 28), math.nan), "NaN or infinity"),
     ],
 )
