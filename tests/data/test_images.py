@@ -29,7 +29,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def make_assets():
-    spec = importlib.util.spec_from_file_location("make_assets", HERE.parent / "tools" / "make_assets.py")
+    spec = importlib.util.spec_from_file_location("make_assets", HERE.parent / "precompute" / "make_assets.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

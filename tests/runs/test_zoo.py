@@ -42,7 +42,7 @@ def seen_by_its_judge(name):
 
 @pytest.fixture(scope="module")
 def tool():
-    spec = importlib.util.spec_from_file_location("make_zoo", ROOT / "tools" / "make_zoo.py")
+    spec = importlib.util.spec_from_file_location("make_zoo", ROOT / "precompute" / "make_zoo.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -110,7 +110,7 @@ def test_the_command_on_the_card_sets_just_the_settings_on_the_card(name, tool, 
     assert args.steps == entry["training"]["steps"] and args.out == Path("runs/zoo") / name
     settings, steps = tool.ENTRIES[name]
     assert arguments == zoo.command(settings, steps, f"runs/zoo/{name}")
-    assert entry["pack"] == f"python tools/make_zoo.py {name}" and set(tool.ENTRIES) == set(NAMES)
+    assert entry["pack"] == f"python precompute/make_zoo.py {name}" and set(tool.ENTRIES) == set(NAMES)
 
 
 def test_a_packed_entry_is_not_made_again(tool, capsys, monkeypatch):

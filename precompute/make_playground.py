@@ -1,6 +1,6 @@
 """Train the games that ship with the playground for an instant start: ganedu/assets/playground/*.safetensors.
 
-    .venv/bin/python tools/prepare_playground.py
+    python precompute/make_playground.py
 
 Each file's header holds its settings as a share text, and its rounds; seed 0. About two minutes on one core.
 """

