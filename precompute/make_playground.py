@@ -5,15 +5,14 @@
 Each file's header holds its settings as a share text, and its rounds; seed 0. About two minutes on one core.
 """
 
-from pathlib import Path
-
 import torch
 
+from ganedu import ASSETS
 from ganedu.widgets.game import Game
 from ganedu.widgets.starts import to_file
 from ganedu.widgets.view import View
 
-FOLDER = Path(__file__).parents[1] / "ganedu" / "assets" / "playground"
+FOLDER = ASSETS / "playground"
 CALM = {"loss": "relativistic", "penalty": "R1 + R2", "gamma": 0.1}
 GAMES = {
     "ring, learnt": (4000, {"data": "ring", **CALM}),

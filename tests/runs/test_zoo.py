@@ -7,7 +7,6 @@ import math
 import shlex
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -51,14 +50,10 @@ def tool():
 # ------------------------------------------------------------------------------------------------------ what is there
 
 
-def test_every_file_has_its_card_and_is_installed():
+def test_every_file_has_its_card():
     assert {"digits", "digits_by_class", "fashion", "shapes", SMALLEST} <= set(NAMES)
     files = {p.name for p in zoo.FOLDER.iterdir()}
     assert files == {f"{n}.{kind}" for n in NAMES for kind in ("json", "safetensors")}
-    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = patterns["tool"]["setuptools"]["package-data"]["ganedu"]
-    installed = {p.name for pattern in patterns for p in (ROOT / "ganedu").glob(pattern) if p.parent == zoo.FOLDER}
-    assert installed == files
 
 
 def test_importing_it_costs_nothing_and_a_card_needs_no_torch():

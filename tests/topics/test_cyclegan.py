@@ -11,7 +11,7 @@ from ganedu.data import shapes
 from ganedu.topics import cyclegan
 from ganedu.topics import pix2pix as tr
 
-FILE = data.ASSETS / "15_unpaired_translation"
+FILE = data.ASSETS / "lookup/15_unpaired_translation"
 
 
 @pytest.fixture(scope="module")

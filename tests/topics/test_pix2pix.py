@@ -287,8 +287,8 @@ def test_the_step_descends_the_weighted_sum_of_its_records():
 
 
 def test_the_shipped_networks_are_as_good_as_their_cards_say():
-    table = json.loads((data.ASSETS / "14_paired_translation.json").read_text())
-    stored = load_file(data.ASSETS / "14_paired_translation.safetensors")
+    table = json.loads((data.ASSETS / "lookup/14_paired_translation.json").read_text())
+    stored = load_file(data.ASSETS / "lookup/14_paired_translation.safetensors")
     fashion = data.load("fashion")
     outline, true = tr.edges(fashion.x_test), data.to_float(fashion.x_test)
     assert set(table["cards"]) == {"pix2pix", "L1 alone (GAN off)"}

@@ -211,7 +211,7 @@ def shipped(name, table, stored):
 
 
 def test_the_shipped_networks_are_as_good_as_their_cards_say():
-    file = data.ASSETS / "16_restoration.safetensors"
+    file = data.ASSETS / "lookup/16_restoration.safetensors"
     table, stored = json.loads(file.with_suffix(".json").read_text()), load_file(file)
     assert file.stat().st_size < 2e6
     assert {k.partition("/")[0] for k in table["cards"]} == {"x4", "holes", "digits", "noise", "blur"}
