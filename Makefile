@@ -42,7 +42,7 @@ lint: .venv/installed-lint
 	$(VENV) -m ruff format --check .
 
 assets: .venv/installed-assets
-	$(VENV) tools/make_assets.py $(ARGS)
+	$(VENV) precompute/make_assets.py $(ARGS)
 
 bench: .venv/installed-test
 	for f in benchmarks/*.py; do $(VENV) $$f $(ARGS) || exit 1; done

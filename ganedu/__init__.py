@@ -6,6 +6,5 @@ checkpoints serve them. Every folder is a room for one purpose: README lists the
 
 from pathlib import Path
 
-ASSETS = (
-    Path(__file__).parent / "assets"
-)  # what ships beside the code: data, checkpoints, tables, the report's notebook
+# What ships beside the code: data, the zoo, the playground's games, the notebooks' tables (lookup), report.ipynb.
+ASSETS = Path(__file__).parent / "assets"

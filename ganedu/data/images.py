@@ -176,7 +176,7 @@ NAMES = (*SHIPPED, *FULL, "shapes")
 
 def _shipped(name: str) -> Images:
     n_train, class_names = SHIPPED[name]
-    with lzma.open(ASSETS / f"{name}.idx.xz") as f:
+    with lzma.open(ASSETS / "data" / f"{name}.idx.xz") as f:
         x, labels = (_tensor(fetch.read_idx(f)) for _ in range(2))
     return _grey(name, x[:n_train], labels[:n_train], x[n_train:], labels[n_train:], class_names)
 
@@ -222,7 +222,7 @@ def available() -> list[Row]:
     """All data sets by name, with where each is now, or what would be downloaded; nothing is loaded."""
     rows = []
     for name, images in (("digits", 5000), ("fashion", 12_000)):
-        path = ASSETS / f"{name}.idx.xz"
+        path = ASSETS / "data" / f"{name}.idx.xz"
         rows.append(Row(name, images, "28 x 28, grey", f"shipped: {path}", path.stat().st_size))
     for name in FULL:
         place = fetch.where(name)

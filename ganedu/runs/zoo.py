@@ -3,7 +3,7 @@
 An entry is two files in ganedu/assets/zoo: NAME.safetensors holds "G.*", the running average with batch-norm statistics
 of its own, and "D.*", as training left it; weights as float16, statistics as float32. NAME.json is the card: data and
 their licence, settings, the command that trains it again, steps, seconds and machine, parameters, and the quality as
-`measure` found it. `tools/make_zoo.py` makes all of them. What is heavy is imported where it is used.
+`measure` found it. `precompute/make_zoo.py` makes all of them. What is heavy is imported where it is used.
 """
 
 import hashlib
@@ -216,7 +216,7 @@ def pack(folder, name: str, *, machine: str, licence: str | None = None, judged:
         "name": name,
         "data": {"name": settings["data"], "images": len(images.x), "held_out": len(images.x_test), "licence": licence},
         "command": "python -m ganedu " + " ".join(command(settings, trainer.step, f"runs/zoo/{name}")),
-        "pack": f"python tools/make_zoo.py {name}",
+        "pack": f"python precompute/make_zoo.py {name}",
         "settings": settings,
         "training": {"steps": trainer.step, "seconds": round(trainer.seconds), "machine": machine},
         "parameters": {k: sum(p.numel() for p in m.parameters()) for k, m in (("G", G), ("D", D))},

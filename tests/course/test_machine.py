@@ -23,8 +23,8 @@ def test_speed_leaves_the_random_numbers_alone():
 @pytest.mark.parametrize("ratio", [0.5, 4.0])
 def test_times_scale_with_the_speed_of_this_machine(monkeypatch, tmp_path, ratio):
     table = {"machine": "a machine", "speed": 40.0, "seconds": {"01_minimax_game": 30.0}}
-    (tmp_path / machine.TIMES).write_text(json.dumps(table))
-    monkeypatch.setattr(machine, "ASSETS", tmp_path)
+    monkeypatch.setattr(machine, "TIMES", tmp_path / "seconds.json")
+    machine.TIMES.write_text(json.dumps(table))
     monkeypatch.setattr(machine, "speed", lambda seconds: 40.0 * ratio)
     line = next(row for row in machine.report().splitlines() if "01_minimax_game" in row)
     assert line.split() == ["01_minimax_game", f"{30 / ratio:.0f}", "s"]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganedu import data
+from ganedu import ASSETS, data
 from ganedu.data import fetch, shapes
 
 HERE = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def make_assets():
-    spec = importlib.util.spec_from_file_location("make_assets", HERE.parent / "tools" / "make_assets.py")
+    spec = importlib.util.spec_from_file_location("make_assets", HERE.parent / "precompute" / "make_assets.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -40,13 +40,13 @@ def make_assets():
 
 @shipped
 def test_assets_are_the_bytes_that_were_made(name):
-    raw = lzma.decompress((data.ASSETS / f"{name}.idx.xz").read_bytes())
+    raw = lzma.decompress((ASSETS / "data" / f"{name}.idx.xz").read_bytes())
     assert hashlib.sha256(raw).hexdigest() == SHA256[name]
-    assert SHA256[name] in (data.ASSETS / "LICENSES.md").read_text(encoding="utf-8")
+    assert SHA256[name] in (ASSETS / "LICENSES.md").read_text(encoding="utf-8")
 
 
 def test_assets_are_small():
-    assert sum((data.ASSETS / f"{name}.idx.xz").stat().st_size for name in SHA256) < 6e6
+    assert sum((ASSETS / "data" / f"{name}.idx.xz").stat().st_size for name in SHA256) < 6e6
 
 
 def test_digits_are_mlxtends(digits):

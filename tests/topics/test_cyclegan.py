@@ -1,25 +1,20 @@
 """Oracles: scenes whose factors are known, pictures painted by hand, the true night image itself."""
 
-import json
-
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from ganedu import data, models
+from ganedu.course import stored
 from ganedu.data import shapes
 from ganedu.topics import cyclegan
 from ganedu.topics import pix2pix as tr
 
-FILE = data.ASSETS / "15_unpaired_translation"
+NAME = "15_unpaired_translation"
 
 
 @pytest.fixture(scope="module")
 def judge():
-    judge = models.Classifier(32, 3, 12)
-    stored = load_file(FILE.with_suffix(".safetensors"))
-    judge.load_state_dict({k.split("/")[1]: v.float() for k, v in stored.items() if k.startswith("judge/")})
-    return judge.eval()
+    return stored.network(models.Classifier(32, 3, 12), NAME, "judge")
 
 
 @pytest.fixture(scope="module")
@@ -186,15 +181,10 @@ def test_kept_counts_what_was_spoilt_and_nothing_else(judge, day):
 
 
 def test_the_cards_say_what_the_shipped_translators_do(judge):
-    table = json.loads(FILE.with_suffix(".json").read_text())
-    stored = load_file(FILE.with_suffix(".safetensors"))
-    assert FILE.with_suffix(".safetensors").stat().st_size < 2e6
-    card = table["cards"]["day and night"]
-    G = cyclegan.Translator(width=card["width"])
-    prefix = "day and night/G/"
-    G.load_state_dict({k.removeprefix(prefix): v.float() for k, v in stored.items() if k.startswith(prefix)})
+    card = stored.table(NAME)["cards"]["day and night"]
+    G = stored.network(cyclegan.Translator(width=card["width"]), NAME, "day and night/G")
     fresh = cyclegan.draw(500, cyclegan.DAY, seed=77)
-    found = cyclegan.kept(judge, cyclegan.translate(G.eval(), shapes.render(fresh)), fresh)
+    found = cyclegan.kept(judge, cyclegan.translate(G, shapes.render(fresh)), fresh)
     assert found["background"] >= 0.98 and found["place"] < 1
     assert abs(found["shape"] - card["shape"]) < 0.06 and abs(found["colour"] - card["colour"]) < 0.03
     assert abs(found["error"] - card["error"]) < 0.02

@@ -1,15 +1,14 @@
 """Oracles: figures drawn by hand, scipy's morphology, the gradient, sums over pairs written out."""
 
 import itertools
-import json
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from scipy import ndimage
 
 from ganedu import data
+from ganedu.course import stored
 from ganedu.topics import pix2pix as tr
 from ganedu.topics.pix2pix import pix2pix_step
 
@@ -287,14 +286,12 @@ def test_the_step_descends_the_weighted_sum_of_its_records():
 
 
 def test_the_shipped_networks_are_as_good_as_their_cards_say():
-    table = json.loads((data.ASSETS / "14_paired_translation.json").read_text())
-    stored = load_file(data.ASSETS / "14_paired_translation.safetensors")
+    table = stored.table("14_paired_translation")
     fashion = data.load("fashion")
     outline, true = tr.edges(fashion.x_test), data.to_float(fashion.x_test)
     assert set(table["cards"]) == {"pix2pix", "L1 alone (GAN off)"}
     for name, card in table["cards"].items():
         G = tr.UNet(width=card["width"], dropout=card["dropout"], z_dim=card["z_dim"])
-        G.load_state_dict({k.split("/", 1)[1]: v.float() for k, v in stored.items() if k.startswith(name + "/")})
-        x = tr.translate(G, outline)
+        x = tr.translate(stored.network(G, "14_paired_translation", name), outline)
         assert abs((x - true).abs().mean().item() - card["error"]) < 1e-3
         assert abs(tr.follows(outline, tr.edges(x)).mean().item() - card["follows"]) < 5e-3

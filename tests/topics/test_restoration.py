@@ -1,16 +1,14 @@
 """Oracles: scipy's filters, Pillow's and scikit-image's own functions, the means of blocks."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from scipy import ndimage
 from skimage import restoration
 
 from ganedu import data, metrics
+from ganedu.course import stored
 from ganedu.topics import restoration as rs
 
 
@@ -204,26 +202,22 @@ def test_between_two_networks_lies_the_mean_of_their_weights(clothes):
 # ----------------------------------------------------------------------------------------- what ships with notebook 16
 
 
-def shipped(name, table, stored):
-    G = rs.Restorer(**table["cards"][name]["build"])
-    G.load_state_dict({k.removeprefix(f"{name}/"): v.float() for k, v in stored.items() if k.startswith(f"{name}/")})
-    return G
+def shipped(name, table):
+    return stored.network(rs.Restorer(**table["cards"][name]["build"]), "16_restoration", name)
 
 
 def test_the_shipped_networks_are_as_good_as_their_cards_say():
-    file = data.ASSETS / "16_restoration.safetensors"
-    table, stored = json.loads(file.with_suffix(".json").read_text()), load_file(file)
-    assert file.stat().st_size < 2e6
+    table = stored.table("16_restoration")
     assert {k.partition("/")[0] for k in table["cards"]} == {"x4", "holes", "digits", "noise", "blur"}
     true = data.to_float(data.load("fashion").x_test)
     bad = rs.bicubic(rs.downscale(true, 4), 4)
     for name in ("x4/L2", "x4/L2 + features + GAN"):
-        x, card = rs.restore(shipped(name, table, stored), bad), table["cards"][name]
+        x, card = rs.restore(shipped(name, table), bad), table["cards"][name]
         assert abs(metrics.psnr(x, true).mean().item() - card["psnr"]) < 0.01
         assert abs(metrics.ssim(x, true).mean().item() - card["ssim"]) < 0.001
     holes = rs.strokes(2000, 28, (5, 10), torch.Generator().manual_seed(5))[:300]
-    x = rs.restore(shipped("holes/L2", table, stored), rs.punch(true[:300], holes))
+    x = rs.restore(shipped("holes/L2", table), rs.punch(true[:300], holes))
     error = ((x - true[:300]).square() * holes).sum((1, 2, 3)) / holes.sum((1, 2, 3))
     assert abs(error.mean().item() / table["cards"]["holes/L2"]["error"] - 1) < 0.1, "the card counts 2,000 pictures"
     for name in table["cards"]:
-        shipped(name, table, stored)
+        shipped(name, table)
