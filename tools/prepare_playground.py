@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from ganedu.widgets.game import Game
-from ganedu.widgets.starts import to_file
-from ganedu.widgets.view import View
+from ganedu.widgets.playground.game import Game
+from ganedu.widgets.playground.starts import to_file
+from ganedu.widgets.playground.view import View
 
 FOLDER = Path(__file__).parents[1] / "ganedu" / "assets" / "playground"
 CALM = {"loss": "relativistic", "penalty": "R1 + R2", "gamma": 0.1}

@@ -8,7 +8,7 @@ page's own name, and `n`, its count, which frames give back as `answer`. Kernel 
 import base64
 import time
 
-from .. import ASSETS
+from ... import ASSETS
 from . import starts
 from .settings import CONTROLS
 from .view import LAYERS

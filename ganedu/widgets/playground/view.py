@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from .. import losses, metrics
-from ..toys import densities
-from ..toys.stacked import StackedMLP
+from ... import losses, metrics
+from ...toys import densities
+from ...toys.stacked import StackedMLP
 from .game import Game
 
 CELLS, NODES, SHOWN, COUNTED = 48, 20, 300, 6_000  # heat map and lattice a side; fakes in the picture; in the masses

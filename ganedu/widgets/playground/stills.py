@@ -5,8 +5,8 @@ import io
 import torch
 from matplotlib.figure import Figure
 
-from .. import plots
-from .pictures import png
+from ... import plots
+from ..pictures import png
 from .view import CELLS, LIMIT, SHOWN, View
 
 

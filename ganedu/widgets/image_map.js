@@ -1,15 +1,14 @@
 // The page of a map of images: it has everything from the start, and asks the kernel for nothing. Its helpers come from
-// page/1_helpers.js, which atlas.py joins with this file into one module.
+// helpers.js, which image_map.py joins with this file into one module.
 
 const REACH = 20; // px from a pointer to the dot that it marks
 const EDGE = 16; // px between the outermost dots and the picture's border
 const GLIDE = 600; // ms from one map to another
 const BIG = 192, SMALL = 64; // px there are for the marked image, and for a neighbour
 const STRIDE = 7919; // a prime above the number of images: paints them in an order that favours no class
-const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** What the kernel sent, as the page reads it. */
-function readAtlas(model) {
+function readContent(model) {
   const maps = model.get("maps"), names = model.get("names"), labels = bytes(model.get("labels"), Uint8Array);
   const n = labels.length, k = model.get("k"), places = bytes(model.get("places"), Float32Array);
   const near = bytes(model.get("neighbours"), Uint16Array);
@@ -36,36 +35,36 @@ function makeStamp(model, room, attributes) {
   const scale = side > room ? room / side : Math.floor(room / side);
   const canvas = h("canvas", { width, height, "aria-hidden": true, ...attributes }), ctx = canvas.getContext("2d");
   canvas.style.cssText = `width:${scale * width}px; height:${scale * height}px`;
-  const put = (sheet, i) => {
+  const show = (sheet, i) => {
     ctx.drawImage(sheet, (i % columns) * width, Math.floor(i / columns) * height, width, height, 0, 0, width, height);
   };
-  return { canvas, put };
+  return { canvas, show };
 }
 
 /** The marked image and its neighbours, beside the map or below it. */
-function makePanel(model, atlas) {
-  const big = makeStamp(model, BIG, { test: "big" }), name = steady(atlas.longest, { class: "name", test: "name" });
+function makePanel(model, content) {
+  const big = makeStamp(model, BIG, { test: "big" }), name = steady(content.longest, { class: "name", test: "name" });
   const number = h("span", { class: "number" });
-  const longest = atlas.maps.reduce((a, b) => (b.length > a.length ? b : a));
+  const longest = content.maps.reduce((a, b) => (b.length > a.length ? b : a));
   const heading = steady(`Nearest by ${longest}`, { test: "heading" });
-  const head = (map) => say(heading.text, `Nearest by ${atlas.maps[map]}`);
-  const tiles = Array.from({ length: atlas.k }, () => {
-    const stamp = makeStamp(model, SMALL, {}), label = steady(atlas.longest);
+  const head = (map) => say(heading.text, `Nearest by ${content.maps[map]}`);
+  const tiles = Array.from({ length: content.k }, () => {
+    const stamp = makeStamp(model, SMALL, {}), label = steady(content.longest);
     return { stamp, label, node: h("li", { test: "neighbour" }, stamp.canvas, label.node) };
   });
   const node = h("div", { class: "panel empty" },
     h("div", { class: "one" }, big.canvas, h("div", { class: "who" }, name.node, number)));
-  if (atlas.k) node.append(h("div", { class: "heading" }, heading.node), h("ul", {}, ...tiles.map((t) => t.node)));
+  if (content.k) node.append(h("div", { class: "heading" }, heading.node), h("ul", {}, ...tiles.map((t) => t.node)));
   function show(sheet, i, map) {
     node.classList.remove("empty");
-    if (sheet) big.put(sheet, i);
-    say(name.text, atlas.name(i));
-    say(number, atlas.names.length ? `number ${i}` : "");
-    atlas.near(map, i).forEach((j, rank) => {
+    if (sheet) big.show(sheet, i);
+    say(name.text, content.name(i));
+    say(number, content.names.length ? `number ${i}` : "");
+    content.near(map, i).forEach((j, rank) => {
       const { stamp, label, node: tile } = tiles[rank];
-      if (sheet) stamp.put(sheet, j);
-      say(label.text, atlas.name(j));
-      tile.classList.toggle("strange", atlas.strange(i, j));
+      if (sheet) stamp.show(sheet, j);
+      say(label.text, content.name(j));
+      tile.classList.toggle("strange", content.strange(i, j));
     });
   }
   head(0);
@@ -73,39 +72,39 @@ function makePanel(model, atlas) {
 }
 
 /** Classes by colour. Pointed at or focused, one comes to the front; a click keeps it there. */
-function makeLegend(atlas, changed) {
-  let pointed = null, focused = null, kept = null;
+function makeLegend(content, changed) {
+  let pointed = null, focused = null, chosen = null;
   const entry = (c) => {
     const swatch = h("span", { class: "swatch" });
-    const node = button("class", "", () => keep(c), {
+    const node = button("class", "", () => choose(c), {
       "aria-pressed": "false",
       onpointerenter: (e) => e.pointerType === "mouse" && changed((pointed = c)),
       onpointerleave: () => changed((pointed = null)),
       onfocus: () => node.matches(":focus-visible") && changed((focused = c)),
       onblur: () => changed((focused = null)),
     });
-    node.append(swatch, atlas.names[c]);
+    node.append(swatch, content.names[c]);
     return { c, node, swatch };
   };
-  const entries = atlas.names.map((_, c) => c).filter((c) => atlas.labels.includes(c)).map(entry);
-  function keep(c) {
-    kept = kept === c ? null : c;
-    for (const e of entries) e.node.setAttribute("aria-pressed", e.c === kept);
+  const entries = content.names.map((_, c) => c).filter((c) => content.labels.includes(c)).map(entry);
+  function choose(c) {
+    chosen = chosen === c ? null : c;
+    for (const e of entries) e.node.setAttribute("aria-pressed", e.c === chosen);
     changed();
   }
   return {
     node: h("div", { class: "row legend", role: "group", "aria-label": "Classes" }, ...entries.map((e) => e.node)),
-    front: () => pointed ?? focused ?? kept,
+    front: () => pointed ?? focused ?? chosen,
     restyle: (colours) => entries.forEach((e) => (e.swatch.style.background = colours[e.c])),
   };
 }
 
 /** Where the dots are on their way from one map to another. */
-function makeDots(atlas) {
-  const at = atlas.places[0].slice();
+function makeDots(content) {
+  const at = content.places[0].slice();
   let from = at, to = at, began = -GLIDE;
   function go(map) {
-    [from, to] = [at.slice(), atlas.places[map]];
+    [from, to] = [at.slice(), content.places[map]];
     began = matchMedia("(prefers-reduced-motion: reduce)").matches ? -GLIDE : performance.now();
   }
   /** Move them to where they are now; returns whether they have farther to go. */
@@ -134,15 +133,14 @@ function best(view, n, x, y, cost) {
 }
 
 /** All dots; those of one class in front of the others, which turn pale. */
-function paintCrowd(ctx, view, size, atlas, front, colours) {
-  const radius = Math.round(10 * clamp((0.24 * size) / Math.sqrt(atlas.n), 2.4, 6)) / 10; // few sizes: stamps are kept
+function paintCrowd(ctx, view, size, content, front, colours) {
+  const radius = Math.round(10 * clamp((0.24 * size) / Math.sqrt(content.n), 2.4, 6)) / 10; // of few sizes
   const dots = colours.classes.map((colour) => dotOf(radius, colour, colours.bg));
-  ctx.fillStyle = colours.bg;
-  ctx.fillRect(0, 0, size, size);
+  clear({ ctx, w: size, h: size }, colours);
   for (const forward of front === null ? [true] : [false, true]) {
     ctx.globalAlpha = forward ? 1 : 0.16;
-    for (let k = 0; k < atlas.n; k++) {
-      const i = (k * STRIDE) % atlas.n, c = atlas.labels[i];
+    for (let k = 0; k < content.n; k++) {
+      const i = (k * STRIDE) % content.n, c = content.labels[i];
       if (front !== null && (c === front) !== forward) continue;
       const { image, side } = dots[c];
       ctx.drawImage(image, view.x(i) - side / 2, view.y(i) - side / 2, side, side);
@@ -152,11 +150,11 @@ function paintCrowd(ctx, view, size, atlas, front, colours) {
 }
 
 /** The marked dot, its neighbours and the lines to them; all rimmed, since they lie on many others. */
-function paintMarked(ctx, view, atlas, i, near, colours) {
+function paintMarked(ctx, view, content, i, near, colours) {
   for (const [width, rim] of [[4, true], [1.5, false]]) {
     ctx.lineWidth = width;
     for (const j of near) {
-      ctx.strokeStyle = rim ? colours.bg : atlas.strange(i, j) ? colours.alarm : colours.ink;
+      ctx.strokeStyle = rim ? colours.bg : content.strange(i, j) ? colours.alarm : colours.ink;
       ctx.beginPath();
       ctx.moveTo(view.x(i), view.y(i));
       ctx.lineTo(view.x(j), view.y(j));
@@ -164,20 +162,19 @@ function paintMarked(ctx, view, atlas, i, near, colours) {
     }
   }
   for (const [j, radius] of [...near.map((j) => [j, 4]), [i, 7]]) {
-    const line = atlas.strange(i, j) ? colours.alarm : colours.ink, own = colours.classes[atlas.labels[j]];
+    const line = content.strange(i, j) ? colours.alarm : colours.ink, own = colours.classes[content.labels[j]];
     for (const [r, colour] of [[radius + 3, colours.bg], [radius + 1.8, line], [radius, own]]) {
       ctx.fillStyle = colour;
-      ctx.beginPath();
-      ctx.arc(view.x(j), view.y(j), r, 0, 2 * Math.PI);
-      ctx.fill();
+      disc(ctx, view.x(j), view.y(j), r);
     }
   }
 }
 
 function render({ model, el }) {
-  const atlas = readAtlas(model), dots = makeDots(atlas), ground = document.createElement("canvas");
-  let map = 0, marked = -1, pointer = null, gliding = false, crowd = true, asked = 0; // crowd: paint all dots anew
+  const content = readContent(model), dots = makeDots(content), ground = document.createElement("canvas");
+  let map = 0, marked = -1, pointer = null, gliding = false, crowd = true; // crowd: paint all dots anew
   let sheet, colours;
+  const loop = makeLoop(paint), { wake } = loop;
 
   const screens = makeScreens(() => {
     restyle(); // anywidget renders before the element is in the page, where it has no style yet
@@ -185,16 +182,17 @@ function render({ model, el }) {
   });
   const screen = screens.make({ test: "map", role: "application", tabindex: "0",
     "aria-label": model.get("alt") || "a map of images" });
-  const panel = makePanel(model, atlas);
-  const legend = makeLegend(atlas, () => wake((crowd = true)));
-  const choices = atlas.maps.map((name, m) => button("choice", name, () => choose(m), { "aria-pressed": `${m === 0}` }));
+  const panel = makePanel(model, content);
+  const legend = makeLegend(content, () => wake((crowd = true)));
+  const choices = content.maps.map((name, m) =>
+    button("choice", name, () => choose(m), { "aria-pressed": `${m === 0}` }));
   const choice = h("div", { class: "row", role: "group", "aria-label": "Map" }, ...choices);
   choice.hidden = choices.length < 2;
-  legend.node.hidden = !atlas.names.length;
-  const words = steady(`${atlas.longest}, number ${atlas.n}; nearest: ${Array(atlas.k).fill(atlas.longest).join(", ")}.`,
-    { class: "words", role: "status", "aria-live": "polite", test: "words" });
+  legend.node.hidden = !content.names.length;
+  const longestNear = Array(content.k).fill(content.longest).join(", ");
+  const words = steady(`${content.longest}, number ${content.n}; nearest: ${longestNear}.`, LIVE);
   say(words.text, "Point at a dot, drag a finger over the map, or focus it and use the arrow keys.");
-  const root = h("div", { class: "ganedu-map" }, choice, legend.node,
+  const root = h("div", { class: "ganedu-image-map" }, choice, legend.node,
     h("div", { class: "both" }, screen.canvas, panel.node), words.node);
 
   // -- what the learner does
@@ -220,7 +218,7 @@ function render({ model, el }) {
     point(e);
   });
   screen.canvas.addEventListener("keydown", (e) => {
-    const way = STEPS[e.key];
+    const way = wayOf(e.key, -1);
     if (!way) return;
     e.preventDefault();
     const middle = screen.w / 2, from = marked < 0 ? [middle, middle] : [view().x(marked), view().y(marked)];
@@ -229,7 +227,7 @@ function render({ model, el }) {
       const along = dx * way[0] + dy * way[1], aside = Math.abs(dx * way[1] + dy * way[0]);
       return along > least && aside <= along ? along + aside : Infinity;
     };
-    mark(best(view(), atlas.n, ...from, marked < 0 ? Math.hypot : ahead));
+    mark(best(view(), content.n, ...from, marked < 0 ? Math.hypot : ahead));
     wake();
   });
 
@@ -237,32 +235,29 @@ function render({ model, el }) {
   function tell() {
     panel.head(map);
     if (marked < 0) return;
-    const near = atlas.near(map, marked).map(atlas.name).join(", ");
-    const who = atlas.names.length ? `${atlas.name(marked)}, number ${marked}` : `number ${marked}`;
+    const near = content.near(map, marked).map(content.name).join(", ");
+    const who = content.names.length ? `${content.name(marked)}, number ${marked}` : `number ${marked}`;
     say(words.text, near ? `${who}; nearest: ${near}.` : `${who}.`);
     panel.show(sheet, marked, map);
   }
 
-  // -- at most one drawing per animation frame
-  const wake = () => (asked ||= requestAnimationFrame(paint));
   function paint() {
-    asked = 0;
     if (!root.isConnected || !screen.w || !colours) return;
     const { ctx, w: size, canvas } = screen, moving = dots.move(), now = view();
     if (pointer) {
       const near = (dx, dy) => (Math.hypot(dx, dy) <= REACH ? Math.hypot(dx, dy) : Infinity);
-      mark(best(now, atlas.n, ...pointer, near));
+      mark(best(now, content.n, ...pointer, near));
       pointer = null;
     }
     if (crowd || gliding) {
       Object.assign(ground, { width: canvas.width, height: canvas.height });
       const pad = ground.getContext("2d");
       pad.scale(canvas.width / size, canvas.height / size);
-      paintCrowd(pad, now, size, atlas, legend.front(), colours);
+      paintCrowd(pad, now, size, content, legend.front(), colours);
       crowd = false;
     }
     ctx.drawImage(ground, 0, 0, size, size);
-    if (marked >= 0) paintMarked(ctx, now, atlas, marked, atlas.near(map, marked), colours);
+    if (marked >= 0) paintMarked(ctx, now, content, marked, content.near(map, marked), colours);
     gliding = moving; // the frame in which they arrive is painted too
     if (moving) wake();
   }
@@ -270,7 +265,6 @@ function render({ model, el }) {
   // -- begin and end
   function restyle() {
     colours = readColours(root);
-    colours.alarm = getComputedStyle(root).getPropertyValue("--alarm");
     colours.classes = model.get("colours").map((pair) => pair[root.classList.contains("dark") ? 1 : 0]);
     legend.restyle(colours.classes);
     crowd = true;
@@ -284,9 +278,8 @@ function render({ model, el }) {
   el.append(root);
 
   return () => {
-    cancelAnimationFrame(asked);
     stopWatching();
-    screens.close();
+    for (const part of [loop, screens]) part.close();
     sheet?.close();
     root.remove();
   };

@@ -17,18 +17,18 @@ import anywidget
 import torch
 import traitlets
 
+from ..pictures import joined
 from . import starts
 from .answers import Answers, prepared
 from .game import Game
 from .link import FRAME, Link
-from .pictures import joined
 from .predict import Prediction
 from .settings import controls
 from .slow import Slow
 from .stills import film, still
 from .view import LAYERS, View
 
-HERE = Path(__file__).parent
+PAGE = Path(__file__).parent / "page"
 SWITCH = 0.001  # seconds after which a waiting thread gets Python's lock, while a game runs
 STRETCH = 0.006  # seconds of training between two looks at the messages
 REST = 0.03  # seconds in which an answer to a slider has the cores to itself on its way to the page
@@ -44,8 +44,8 @@ class Playground(Answers, anywidget.AnyWidget):
     Raises ValueError for a setting that does not exist or fit.
     """
 
-    _esm = joined(*sorted(f"page/{part.name}" for part in (HERE / "page").glob("*.js")))  # one module
-    _css = joined("theme.css", "playground.css")
+    _esm = joined("helpers.js", *sorted(f"playground/page/{part.name}" for part in PAGE.glob("*.js")))  # one module
+    _css = joined("theme.css", "playground/playground.css")
     still = traitlets.Unicode().tag(sync=True)  # what a page shows as long as no kernel answers: a PNG in base64,
     caption = traitlets.Unicode().tag(sync=True)  # and its words
 

@@ -1,34 +1,33 @@
 // ----------------------------------------------------------------------------------------------------------- the page
 
 function render({ model, el }) {
-  const prefix = `ganedu-${++views}-${Math.random().toString(36).slice(2, 8)}`, view = prefix;
+  const prefix = `ganedu-${++views}-${uniqueId()}`, view = prefix;
   const parts = {}; // the newest array of each layer
   const curves = { step: [], loss_D: [], loss_G: [], kl: [], js: [] };
   const shown = { real: true, fakes: true, heat: true, best: false, grid: false, arrows: true };
-  const tile = makeTile(), queue = new Map();
+  const tile = makeTile(), queue = new Map(), loop = makeLoop(tick), { wake } = loop;
   let state = { values: {}, controls: [], running: false, slow: false, drawing: [], history: [] };
   let frame = null, waiting = null, real = new Int16Array(0), worldModes = [], gauge = null; // from the kernel
-  let drawAll = true, curvesNew = true, gaugeNew = true, worldsNew = true, asked = 0, drawn = 0; // what is to be drawn
+  let drawAll = true, curvesNew = true, gaugeNew = true, worldsNew = true, drawn = 0; // what is to be drawn
   let drawnId = 0, acked = 0, ackTimer = 0;
-  let n = 0, scrubbed = 0, silence = 0, layersTold = "", morph = 1, colours;
+  let n = 0, scrubbed = 0, silence = 0, layersSent = "", morph = 1, colours;
 
   // -- talk
   const send = (message) => model.send(message);
   const ask = (message) => {
     clearTimeout(silence);
-    silence = setTimeout(() => say(quiet, "No answer from the kernel for 10 seconds. It is busy, or it was restarted: "
-      + "then run this cell again."), 10000);
+    silence = setTimeout(() => say(quiet, SILENCE), PATIENCE);
     send({ ...message, n: ++n });
   };
   const act = (what) => ask({ kind: "do", what });
   /** The first message of a sort goes at once; those that follow on its heels wait for a frame, and the latest wins. */
   const soon = (key, message) => {
-    if (performance.now() - (asks.get(key) ?? -1e9) > 30) return tell(key, message);
+    if (performance.now() - (asks.get(key) ?? -1e9) > 30) return askNow(key, message);
     queue.set(key, message);
     wake();
   };
   const asks = new Map();
-  const tell = (key, message) => {
+  const askNow = (key, message) => {
     asks.set(key, performance.now());
     queue.delete(key);
     ask(message);
@@ -36,7 +35,7 @@ function render({ model, el }) {
 
   // -- the elements
   const screens = makeScreens(() => {
-    colours = readColours(root); // anywidget renders before the element is in the page, where it has no style yet
+    colours = readShades(root); // anywidget renders before the element is in the page, where it has no style yet
     drawAll = true;
     paint();
   });
@@ -55,7 +54,7 @@ function render({ model, el }) {
   const who = h("b", { class: "who" }), sentence = h("p", { class: "sentence", test: "phase", "aria-live": "polite" });
   const phaseBox = h("div", { class: "phase", hidden: "" }, h("div", { class: "steps" }, who, h("ol", {}, ...dots),
     button("forward", "Next ▸", () => act("forward"))), sentence);
-  const details = h("details", { class: "overview", open: "", ontoggle: () => tellLayers() },
+  const details = h("details", { class: "overview", open: "", ontoggle: () => sendLayers() },
     h("summary", {}, "The game at a glance"), overview.el, phaseBox);
 
   const screen = screens.make({ test: "picture", role: "img", tabindex: "0", "aria-label": "the game" });
@@ -73,13 +72,13 @@ function render({ model, el }) {
     button("draw-use", "Use it", useDrawing, { class: "main-button" }), pointCount);
   const hover = h("p", { class: "hover", test: "hover", id: `${prefix}-hover` });
   screen.canvas.setAttribute("aria-describedby", hover.id);
-  const wordsLine = h("p", { class: "words", role: "status", "aria-live": "polite", test: "words" });
+  const wordsLine = h("p", LIVE);
   const layerBoxes = Object.entries(LAYERS).map(([name, text]) => {
     const box = h("input", { type: "checkbox", test: `layer-${name}` });
     box.checked = shown[name];
     box.addEventListener("change", () => {
       shown[name] = box.checked;
-      tellLayers();
+      sendLayers();
     });
     return h("label", { class: `layer ${name}` }, box, h("i", { class: "swatch", "aria-hidden": "true" }), text);
   });
@@ -153,15 +152,15 @@ function render({ model, el }) {
     send({ kind: "predict", what: "move", fake, to, rounds: 50 });
     setMode("look");
   }
-  /** Tell which layers somebody sees; the overview's small pictures count. What is not seen is not kept. */
-  function tellLayers() {
+  /** Say which layers somebody sees; the overview's small pictures count. What is not seen is not kept. */
+  function sendLayers() {
     const seen = new Set(Object.keys(LAYERS).filter((name) => shown[name]));
     if (details.open) for (const name of ["real", "fakes", "heat", "grid"]) seen.add(name);
     for (const part of Object.keys(LAYER_OF)) if (!seen.has(LAYER_OF[part])) delete parts[part];
     drawAll = true;
-    const told = [...seen].join();
-    if (told !== layersTold) soon("layers", { kind: "layers", shown: [...seen] });
-    layersTold = told;
+    const names = [...seen].join();
+    if (names !== layersSent) soon("layers", { kind: "layers", shown: [...seen] });
+    layersSent = names;
     wake();
   }
   function savePicture() {
@@ -239,11 +238,9 @@ function render({ model, el }) {
     screen.canvas.setAttribute("aria-label", frame.text ?? "");
   }
 
-  // -- the loop: at most one drawing per animation frame
-  const wake = () => (asked ||= requestAnimationFrame(tick));
+  // -- the loop
   function tick() {
-    asked = 0;
-    for (const [key, m] of [...queue]) tell(key, m);
+    for (const [key, m] of [...queue]) askNow(key, m);
     const news = waiting;
     if (news) [frame, waiting] = [news, null];
     if (news || drawAll) paint();
@@ -300,18 +297,18 @@ function render({ model, el }) {
   }
   function paintPicture(ctx, size) {
     clear(screen, colours);
-    const pad = picture.mode === "draw", { heat, best, fakes, arrows } = parts, on = (name) => shown[name] && !pad;
+    const pad = picture.mode === "draw", { heat, best, fakes, arrows } = parts, visible = (name) => shown[name] && !pad;
     ctx.imageSmoothingEnabled = true;
-    if (on("heat") && heat) paintHeat(ctx, size, heat, tile, colours.heat);
-    else if (on("best") && best) paintHeat(ctx, size, best, tile, colours.best);
-    if (on("best") && best) paintBest(ctx, size, best, colours);
+    if (visible("heat") && heat) paintHeat(ctx, size, heat, tile, colours.heat);
+    else if (visible("best") && best) paintHeat(ctx, size, best, tile, colours.best);
+    if (visible("best") && best) paintBest(ctx, size, best, colours);
     paintAxes(ctx, size, colours);
-    if (on("grid") && grid()) paintGrid(ctx, size, grid(), morph, colours);
+    if (visible("grid") && grid()) paintGrid(ctx, size, grid(), morph, colours);
     ctx.globalAlpha = pad ? 0.2 : 1;
     if (shown.real) paintDots(ctx, size, real, UNIT, size > 400 ? 2.6 : 2, colours.real, colours.bg);
     ctx.globalAlpha = 1;
-    if (on("arrows") && fakes && arrows) paintArrows(ctx, size, fakes, arrows, colours.arrow);
-    if (on("fakes") && fakes) paintDots(ctx, size, fakes, UNIT, size > 400 ? 3.4 : 2.5, colours.fake, colours.bg);
+    if (visible("arrows") && fakes && arrows) paintArrows(ctx, size, fakes, arrows, colours.arrow);
+    if (visible("fakes") && fakes) paintDots(ctx, size, fakes, UNIT, size > 400 ? 3.4 : 2.5, colours.fake, colours.bg);
     if (pad) paintDots(ctx, size, picture.points.flat(), 1, 3.5, colours.real, colours.bg);
     showHover(ctx, size);
   }
@@ -352,7 +349,7 @@ function render({ model, el }) {
   }
   // -- begin and end
   const restyle = () => {
-    colours = readColours(root);
+    colours = readShades(root);
     screens.stale();
     drawAll = true;
     wake();
@@ -368,18 +365,17 @@ function render({ model, el }) {
   page.hidden = Boolean(stored);
   el.append(root);
   restyle();
-  model.on("msg:custom", onMessage);
+  const stopListening = listen(model, { "msg:custom": onMessage });
   send({ kind: "hello", view });
-  tellLayers();
+  sendLayers();
 
   return () => {
-    model.off("msg:custom", onMessage);
+    stopListening();
     for (const timer of [silence, sayLater, ackTimer]) clearTimeout(timer);
     clearInterval(heart);
-    cancelAnimationFrame(asked);
     document.removeEventListener("visibilitychange", alive);
     stopWatching();
-    for (const part of [screens, overview, controls]) part.close();
+    for (const part of [loop, screens, overview, controls]) part.close();
     try {
       send({ kind: "bye", view });
     } catch {

@@ -8,8 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganedu import widgets
-from ganedu.widgets import Sketch, pad, pictures, sketch
+from ganedu.widgets import Sketch, pictures, sketch
 
 
 @pytest.fixture
@@ -42,10 +41,6 @@ def answered(shown):
 
 def pixels(png):
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-
-
-def test_the_package_hands_it_on_as_a_function():
-    assert widgets.sketch is sketch is pad.sketch and widgets.Sketch is Sketch
 
 
 def test_a_page_without_kernel_gets_the_first_example_with_its_answer_and_their_text(displayed):

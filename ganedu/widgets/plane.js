@@ -1,5 +1,5 @@
 // The phase plane's page: it draws what the kernel computed, and tells it where the learner drags the start. Its
-// helpers come from page/1_helpers.js, which phase_plane.py joins with this file into one module.
+// helpers come from helpers.js, which plane.py joins with this file into one module.
 
 const MARGIN = { left: 46, right: 14, top: 14, bottom: 46 }; // equal sums: the plane is a square in a square
 const DOTS = 300; // steps up to which each gets a dot
@@ -17,21 +17,14 @@ function makeScale(size, limit) {
 
 /** `share` of the colour `to` in `from`, both as #rrggbb. */
 function mix(from, to, share) {
-  const part = (hex, i) => parseInt(hex.slice(i, i + 2), 16);
-  return `rgb(${[1, 3, 5].map((i) => Math.round(part(from, i) + share * (part(to, i) - part(from, i))))})`;
-}
-
-function disc(ctx, x, y, radius) {
-  ctx.beginPath();
-  ctx.arc(x, y, radius, 0, 2 * Math.PI);
-  ctx.fill();
+  const [low, high] = [rgb(from), rgb(to)];
+  return `rgb(${low.map((v, c) => Math.round(v + share * (high[c] - v)))})`;
 }
 
 function paintGround(ctx, scale, size, labels, colours) {
   const { limit, side } = scale, unit = 10 ** Math.floor(Math.log10(limit)), units = limit / unit;
   const every = unit * (units >= 5 ? 2 : units >= 2 ? 1 : 0.5), digits = Math.max(0, -Math.floor(Math.log10(every)));
-  ctx.fillStyle = colours.bg;
-  ctx.fillRect(0, 0, size, size);
+  clear({ ctx, w: size, h: size }, colours);
   ctx.strokeStyle = colours.line;
   ctx.lineWidth = 1;
   ctx.strokeRect(MARGIN.left, MARGIN.top, side, side);
@@ -62,12 +55,8 @@ function paintField(ctx, scale, arrows, colour) {
   for (let k = 0; k < arrows.length; k += 4) {
     const dx = arrows[k + 2] * scale.unit, dy = -arrows[k + 3] * scale.unit, length = Math.hypot(dx, dy);
     if (length < 1) continue;
-    const x = scale.x(arrows[k]) + dx / 2, y = scale.y(arrows[k + 1]) + dy / 2, head = Math.min(0.4, 4.5 / length);
-    ctx.moveTo(x - dx, y - dy);
-    ctx.lineTo(x, y);
-    ctx.moveTo(x - head * (dx - 0.6 * dy), y - head * (dy + 0.6 * dx));
-    ctx.lineTo(x, y);
-    ctx.lineTo(x - head * (dx + 0.6 * dy), y - head * (dy - 0.6 * dx));
+    const x = scale.x(arrows[k]) - dx / 2, y = scale.y(arrows[k + 1]) - dy / 2;
+    traceArrow(ctx, x, y, dx, dy, Math.min(0.4, 4.5 / length), 0.6);
   }
   ctx.stroke();
 }
@@ -106,14 +95,14 @@ function paintMarks(ctx, scale, [x, y], colours) {
 }
 
 function render({ model, el }) {
-  const view = Math.random().toString(36).slice(2);
-  let start = model.get("start"), held = false, asked = 0, colours;
+  const view = uniqueId(), loop = makeLoop(paint), { wake } = loop;
+  let start = model.get("start"), held = false, colours;
 
   const screens = makeScreens(() => {
     colours = readColours(root); // anywidget renders before the element is in the page, where it has no style yet
     paint();
   });
-  const words = h("p", { class: "words", role: "status", "aria-live": "polite", test: "words", id: `${view}-words` });
+  const words = h("p", { ...LIVE, id: `${view}-words` });
   const hint = h("p", { class: "hint", test: "hint", id: `${view}-hint` });
   const quiet = h("p", { class: "quiet", role: "status" });
   const screen = screens.make({ test: "plane", role: "application", tabindex: "0",
@@ -125,25 +114,23 @@ function render({ model, el }) {
     const limit = model.get("limit");
     start = to.map((v) => clamp(v, -limit, limit));
     wake();
-    post.tell();
+    post.send();
   }
   const post = makePost(model, () => ({ start }), quiet);
   const place = (e) => makeScale(screen.w, model.get("limit")).back(e.offsetX, e.offsetY);
   screen.canvas.addEventListener("pointerdown", (e) => {
     if (e.button > 0 || !e.isPrimary) return;
-    e.preventDefault();
-    screen.canvas.focus({ preventScroll: true });
-    if (e.isTrusted) screen.canvas.setPointerCapture(e.pointerId); // a script's pointer cannot be captured
+    grab(screen.canvas, e);
     held = true;
     move(place(e));
   });
   screen.canvas.addEventListener("pointermove", (e) => held && e.isPrimary && move(place(e)));
   for (const end of ["pointerup", "pointercancel"]) screen.canvas.addEventListener(end, () => (held = false));
   screen.canvas.addEventListener("keydown", (e) => {
-    const to = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key];
-    if (!to) return;
+    const way = wayOf(e.key, 1);
+    if (!way) return;
     e.preventDefault();
-    move(start.map((v, c) => v + to[c] * model.get("limit") * (e.shiftKey ? 0.1 : 0.02)));
+    move(start.map((v, c) => v + way[c] * model.get("limit") * (e.shiftKey ? 0.1 : 0.02)));
   });
 
   // -- what the kernel says
@@ -157,10 +144,7 @@ function render({ model, el }) {
     wake();
   }
 
-  // -- at most one drawing per animation frame
-  const wake = () => (asked ||= requestAnimationFrame(paint));
   function paint() {
-    asked = 0;
     if (!root.isConnected || !screen.w || !colours) return;
     const { ctx, w: size } = screen, scale = makeScale(size, model.get("limit"));
     paintGround(ctx, scale, size, model.get("labels"), colours);
@@ -181,18 +165,15 @@ function render({ model, el }) {
     colours = readColours(root);
     wake();
   };
-  const heard = { "change:answer": onAnswer, "change:start": onStart, "change:arrows": wake, "change:points": wake,
-    "change:text": wake };
-  for (const [event, act] of Object.entries(heard)) model.on(event, act);
+  const stopListening = listen(model, { "change:answer": onAnswer, "change:start": onStart, "change:arrows": wake,
+    "change:points": wake, "change:text": wake });
   const stopWatching = watchTheme(restyle);
   el.append(root);
 
   return () => {
-    for (const [event, act] of Object.entries(heard)) model.off(event, act);
-    post.close();
-    cancelAnimationFrame(asked);
+    stopListening();
     stopWatching();
-    screens.close();
+    for (const part of [post, loop, screens]) part.close();
     root.remove();
   };
 }

@@ -3,8 +3,8 @@
 import math
 from dataclasses import asdict, dataclass
 
-from .. import losses
-from ..toys import densities
+from ... import losses
+from ...toys import densities
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import zlib
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 
-from ..toys import densities
+from ...toys import densities
 from .game import Game, copied
 from .settings import CONTROLS
 

@@ -1,11 +1,10 @@
 // The page of a pad to draw on: it holds the drawing, and shows what the kernel answers to it. Its helpers come from
-// page/1_helpers.js and its drawing from ink.js, which pad.py joins with this file into one module.
+// helpers.js and its drawing from ink.js, which sketch.py joins with this file into one module.
 
 const ROOM = 400, LEAST = 300; // px for the pad's side, at most, and at least where the answer stands beside it
 const GAP = 16, RIM = 8; // px between the two; px that the answer has more, for the gaps between several images
 const THUMB = 64; // px of an example's side
 const MASK = 0.6, MASK_COLOUR = [213, 94, 0]; // how much of an image its mask hides; orange, on light and on dark
-const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** A small canvas with these pixels, `channels` numbers each, to be drawn larger. */
 function sheetOf(pixels, width, height, channels) {
@@ -43,8 +42,7 @@ function paintTool(ctx, [x, y], radius) {
 
 /** Images in rows, each of their pixels a whole number of the screen's where there is room. */
 function paintSheets({ ctx, w, h: height }, sheets, colours) {
-  ctx.fillStyle = colours.bg;
-  ctx.fillRect(0, 0, w, height);
+  clear({ ctx, w, h: height }, colours);
   if (!sheets.length) return;
   const dpr = window.devicePixelRatio || 1, columns = Math.ceil(Math.sqrt(sheets.length)), gap = columns > 1 ? 4 : 0;
   const wide = columns > 1 ? w : w - RIM, high = columns > 1 ? height : height - RIM;
@@ -74,7 +72,8 @@ function makeThumbs(test, label, sheets, names, chosen) {
 }
 
 function render({ model, el }) {
-  const view = Math.random().toString(36).slice(2), size = model.get("size"), drawing = makeDrawing(size);
+  const view = uniqueId(), loop = makeLoop(paint), { wake } = loop;
+  const size = model.get("size"), drawing = makeDrawing(size);
   const cut = (name, length) => {
     const all = bytes(model.get(name), Uint8Array);
     return Array.from({ length: all.length / length }, (_, k) => all.subarray(k * length, (k + 1) * length));
@@ -82,7 +81,7 @@ function render({ model, el }) {
   const photos = cut("images", 3 * size * size), examples = cut("examples", size * size);
   let image = model.get("image"), thickness = model.get("thickness"), rubbing = false, held = false; // by a pointer
   let hover = null, cursor = null, lowered = null; // places on the pad; the tool that the keys have lowered
-  let replied = 0, asked = 0, sheets = [], colours;
+  let replied = 0, sheets = [], colours;
 
   // -- the elements
   const screens = makeScreens(() => {
@@ -97,7 +96,7 @@ function render({ model, el }) {
   const advice = photos.length ? "Paint on the image" : "Draw something";
   const nothing = h("p", { class: "nothing", test: "nothing" },
     examples.length ? `${advice}, or take one of the examples.` : `${advice}.`);
-  const words = h("p", { class: "words", role: "status", "aria-live": "polite", test: "words", id: ids.words });
+  const words = h("p", { ...LIVE, id: ids.words });
   const hint = h("p", { class: "hint", test: "hint", id: ids.hint });
   const quiet = h("p", { class: "quiet", role: "status", test: "quiet" });
   const tools = [["Pen", false], ["Eraser", true]].map(([name, rubs]) =>
@@ -114,7 +113,7 @@ function render({ model, el }) {
   const ground = photos.length ? photos[0].map(() => 40) : null;
   const starts = makeThumbs("example", "example", examples.map((ink) => inked(ink, ground, size)),
     model.get("example_names"), (k) => start(examples[k]));
-  const root = h("div", { class: "ganedu-pad", "data-told": 0, "data-reply": 0 }, bar, images.node, starts.node,
+  const root = h("div", { class: "ganedu-sketch", "data-sent": 0, "data-reply": 0 }, bar, images.node, starts.node,
     h("div", { class: "both" }, pad.canvas, h("div", { class: "made" }, answer.canvas, nothing)), words, quiet, hint);
   const sizes = new ResizeObserver(([{ contentRect: { width } }]) => fit(width));
 
@@ -131,7 +130,7 @@ function render({ model, el }) {
   function changed() {
     pad.stale = answer.stale = true;
     wake();
-    post.tell();
+    post.send();
   }
   function start(ink) {
     lift(); // not every browser takes the focus from the pad when a button is pressed
@@ -161,9 +160,7 @@ function render({ model, el }) {
   }
   pad.canvas.addEventListener("pointerdown", (e) => {
     if (e.button > 0 && e.button !== 5 || !e.isPrimary) return; // 5: the eraser at a pen's other end
-    e.preventDefault();
-    pad.canvas.focus({ preventScroll: true });
-    if (e.isTrusted) pad.canvas.setPointerCapture(e.pointerId); // a script's pointer cannot be captured
+    grab(pad.canvas, e);
     lift();
     [held, cursor] = [true, null];
     drawing.begin(places([e])[0], tool(rubbing || e.button === 5));
@@ -183,7 +180,7 @@ function render({ model, el }) {
   pad.canvas.addEventListener("pointerleave", () => (hover = null, pad.stale = true, wake()));
   pad.canvas.addEventListener("blur", () => (cursor = null, held || lift()));
   pad.canvas.addEventListener("keydown", (e) => {
-    const way = STEPS[e.key], key = e.key.toLowerCase();
+    const way = wayOf(e.key, -1), key = e.key.toLowerCase();
     if (e.ctrlKey || e.metaKey || e.altKey || !(way || [" ", "e", "escape"].includes(key)) || held) return;
     e.preventDefault();
     cursor ??= [Math.floor(size / 2) + 0.5, Math.floor(size / 2) + 0.5];
@@ -212,7 +209,7 @@ function render({ model, el }) {
 
   // -- what the kernel says
   const post = makePost(model, (n) => {
-    root.dataset.told = n;
+    root.dataset.sent = n;
     return { ink: btoa(String.fromCharCode(...drawing.pixels())), image };
   }, quiet);
   function onReply() {
@@ -237,10 +234,7 @@ function render({ model, el }) {
     wake();
   }
 
-  // -- at most one drawing per animation frame
-  const wake = () => (asked ||= requestAnimationFrame(paint));
   function paint() {
-    asked = 0;
     if (!root.isConnected || !pad.w || !colours) return;
     const empty = drawing.empty(), unit = pad.w / size;
     if (pad.stale) {
@@ -255,7 +249,7 @@ function render({ model, el }) {
     if (answer.stale) paintSheets(answer, empty ? [] : sheets, colours);
     pad.stale = answer.stale = false;
     nothing.hidden = !empty;
-    say(words, empty && Number(root.dataset.told) ? "" : model.get("text"));
+    say(words, empty && Number(root.dataset.sent) ? "" : model.get("text"));
     say(hint, lowered ? `The ${lowered === "e" ? "eraser" : "pen"} is down: the arrow keys move it, Escape lifts it.`
       : "Draw with mouse, finger or pen. Keys: arrows move, Space sets the pen down, E the eraser, Ctrl+Z undoes.");
     root.dataset.reply = replied;
@@ -267,9 +261,8 @@ function render({ model, el }) {
     pad.stale = answer.stale = true;
     wake();
   };
-  const heard = { "change:reply": onReply, "change:drawing": onDrawing, "change:image": onDrawing,
-    "change:pictures": onPictures, "change:shape": onPictures, "change:text": wake };
-  for (const [event, act] of Object.entries(heard)) model.on(event, act);
+  const stopListening = listen(model, { "change:reply": onReply, "change:drawing": onDrawing,
+    "change:image": onDrawing, "change:pictures": onPictures, "change:shape": onPictures, "change:text": wake });
   const stopWatching = watchTheme(restyle);
   drawing.take(bytes(model.get("drawing"), Uint8Array));
   onPictures();
@@ -278,11 +271,9 @@ function render({ model, el }) {
   el.append(root);
 
   return () => {
-    for (const [event, act] of Object.entries(heard)) model.off(event, act);
-    post.close();
-    cancelAnimationFrame(asked);
+    stopListening();
     stopWatching();
-    screens.close();
+    for (const part of [post, loop, screens]) part.close();
     sizes.disconnect();
     root.remove();
   };

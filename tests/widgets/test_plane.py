@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganedu.widgets import PhasePlane, pictures, plane
+from ganedu.widgets import Plane, pictures, plane
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_page_without_kernel_gets_a_picture_and_its_text(displayed):
         turn, walk, alt="Round and round.", says=lambda path, h: f"{len(path) - 1} steps of {h}", h=(0.1, 0.9)
     )
     ((bundle, metadata),) = displayed
-    assert isinstance(shown, PhasePlane) and bundle[pictures.WIDGET]["model_id"] == shown.widget.model_id
+    assert isinstance(shown, Plane) and bundle[pictures.WIDGET]["model_id"] == shown.widget.model_id
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert bundle["text/plain"] == metadata["image/png"]["alt"] == "Round and round. 3 steps of 0.1"
     assert shown.widget.children[0].children == (shown.controls["h"],) and shown.widget.children[1] is shown

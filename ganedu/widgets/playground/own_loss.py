@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .. import losses
+from ... import losses
 
 
 def own_loss(name: str, d_loss: Callable, g_loss: Callable) -> losses.Loss:

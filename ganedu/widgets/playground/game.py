@@ -10,10 +10,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .. import losses
-from ..sampling import seeded
-from ..toys import densities, worlds
-from ..toys.stacked import StackedMLP
+from ... import losses
+from ...sampling import seeded
+from ...toys import densities, worlds
+from ...toys.stacked import StackedMLP
 from .own_loss import own_loss
 from .settings import CONTROLS, PENALTIES
 

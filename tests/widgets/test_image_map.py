@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ganedu import widgets
 from ganedu.data import to_float
-from ganedu.widgets import ImageMap, atlas, image_map, pictures
+from ganedu.widgets import ImageMap, image_map, pictures
+from ganedu.widgets.image_map import COLOURS, spread
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_page_without_kernel_gets_a_picture_and_its_text(displayed):
         "drawn at their places."
     )
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))).convert("RGB"))
-    for light, _ in atlas.COLOURS[:3]:  # frames, dots and legend
+    for light, _ in COLOURS[:3]:  # frames, dots and legend
         assert (picture == [int(light[i : i + 2], 16) for i in (1, 3, 5)]).all(-1).sum() > 200
 
 
@@ -108,12 +108,12 @@ def test_the_picture_shows_the_images_where_they_are(displayed):
 
 def test_images_drawn_lie_apart_and_wide_spread():
     places = torch.rand(500, 2, generator=torch.manual_seed(0)).numpy()
-    chosen = atlas.spread(places, 0.1, 1000)
+    chosen = spread(places, 0.1, 1000)
     gaps = np.abs(places[chosen][:, None] - places[chosen]).max(-1) + np.eye(len(chosen))
     assert gaps.min() >= 0.1
     assert np.abs(places[:, None] - places[chosen]).max(-1).min(1).max() < 0.1, "there is room for one more"
-    assert len(atlas.spread(places, 0.1, 5)) == 5 == len(set(chosen[:5]))
-    assert atlas.spread(np.full((4, 2), 0.5), 0.1, 5) == [0]
+    assert len(spread(places, 0.1, 5)) == 5 == len(set(chosen[:5]))
+    assert spread(np.full((4, 2), 0.5), 0.1, 5) == [0]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +158,6 @@ def test_what_does_not_fit_is_said_before_anything_is_shown(wrong, message, disp
     assert displayed == []
 
 
-def test_the_package_hands_it_on_as_a_function():
-    assert widgets.image_map is image_map is atlas.image_map and callable(image_map)
-
-
 # What such eyes see of linear RGB: Machado, Oliveira, Fernandes 2009, severity 1; OKLab: Ottosson 2020.
 EYES = {
     "all cones": np.eye(3),
@@ -185,7 +181,7 @@ def closest(colours):
 
 
 def test_colour_blind_eyes_tell_ten_colours_apart_as_well_as_okabe_and_itos_six():
-    light, dark = zip(*atlas.COLOURS, strict=True)
+    light, dark = zip(*COLOURS, strict=True)
     assert closest(light) == closest(light[:6]) > 0.07  # "just noticed" is about 0.02
     assert closest(dark) > closest(light)
     assert closest([*light[:6], "#6A3D9A"]) < closest(light), "the course's own violet comes too near to blue"

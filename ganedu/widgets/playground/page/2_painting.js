@@ -3,12 +3,6 @@
 const toX = (x, size) => ((x + SPAN) / (2 * SPAN)) * size;
 const toY = (y, size) => ((SPAN - y) / (2 * SPAN)) * size;
 
-function clear({ ctx, w, h: height }, colours) {
-  ctx.globalAlpha = 1;
-  ctx.fillStyle = colours.bg;
-  ctx.fillRect(0, 0, w, height);
-}
-
 /** A map D (48, 48), row 0 at the bottom, as a soft shade of the 256 RGBA in `heat`; `tile` is a canvas used again. */
 function paintHeat(ctx, size, field, tile, heat) {
   const { data } = tile.image;
@@ -154,12 +148,7 @@ function paintArrows(ctx, size, fakes, arrows, colour, lineWidth = 1.2) {
     if (drawn < 0.01) continue;
     const px = (size / (2 * SPAN)) * (drawn / length), dx = u * px, dy = -v * px;
     const x = toX(fakes[k] / UNIT, size), y = toY(fakes[k + 1] / UNIT, size);
-    const head = Math.min(0.35, 5 / Math.hypot(dx, dy));
-    ctx.moveTo(x, y);
-    ctx.lineTo(x + dx, y + dy);
-    ctx.moveTo(x + dx - head * (dx - 0.7 * dy), y + dy - head * (dy + 0.7 * dx));
-    ctx.lineTo(x + dx, y + dy);
-    ctx.lineTo(x + dx - head * (dx + 0.7 * dy), y + dy - head * (dy - 0.7 * dx));
+    traceArrow(ctx, x, y, dx, dy, Math.min(0.35, 5 / Math.hypot(dx, dy)), 0.7);
   }
   ctx.stroke();
 }
@@ -307,11 +296,9 @@ function paintGauge({ ctx, w, h: height }, { exact, ceiling, minibatch, floor },
 }
 
 function paintPaleDot(ctx, x, y, colours) {
-  ctx.beginPath();
-  ctx.arc(x, y, 6, 0, 2 * Math.PI);
   ctx.fillStyle = colours.bg;
   ctx.globalAlpha = 0.75;
-  ctx.fill();
+  disc(ctx, x, y, 6);
   ctx.globalAlpha = 1;
   ctx.strokeStyle = colours.disc;
   ctx.lineWidth = 2;

@@ -47,9 +47,9 @@ function makeOverview(screens) {
   observer.observe(el);
 
   function light(phase) {
-    const on = phase ? lit(phase) : [];
+    const now = phase ? lit(phase) : [];
     for (const [name, node] of [...Object.entries(boxes), ...Object.entries(edges)]) {
-      node.classList.toggle("lit", on.includes(name));
+      node.classList.toggle("lit", now.includes(name));
     }
     el.dataset.part = phase?.part ?? "";
     el.dataset.player = phase?.player ?? "";
@@ -105,17 +105,17 @@ function layEdges(el, boxes, edges) {
 
 // ------------------------------------------------------------------------------------------------------- the controls
 
-/** One setting. `put` shows the kernel's value; the learner's goes to `send(name, value)`. */
+/** One setting. `show` shows the kernel's value; the learner's goes to `send(name, value)`. */
 function makeControl(spec, id, send) {
   const { name, kind, low, high, choices } = spec;
   const readout = h("output", { for: id });
   const common = { id, test: `set-${name}` };
   const log = kind === "number" && spec.log, typed = kind === "whole" && high - low > 600;
-  let input, read, put;
+  let input, read, show;
   if (kind === "choice") {
     input = h("select", common, ...choices.map((c) => h("option", { value: c }, words(c))));
     read = () => choices.find((c) => String(c) === input.value);
-    put = (value) => (input.value = String(value));
+    show = (value) => (input.value = String(value));
   } else {
     const ends = log ? [Math.log10(low), Math.log10(high)] : [low, high];
     const stepSize = kind === "whole" ? 1 : log ? 0.05 : (high - low) / 200;
@@ -123,18 +123,18 @@ function makeControl(spec, id, send) {
     read = () => {
       if (input.value === "" || !input.checkValidity()) return undefined;
       const value = log ? Number((10 ** input.value).toPrecision(2)) : Number(input.value);
-      show(value);
+      write(value);
       return value;
     };
-    const show = (value) => {
+    const write = (value) => {
       const text = log ? short(value) : String(value);
       say(readout, typed ? "" : text);
       if (log) input.setAttribute("aria-valuetext", text);
     };
-    put = (value) => {
+    show = (value) => {
       const place = log ? Math.log10(value) : value;
       if (input.value === "" || Number(input.value) !== place) input.value = place;
-      show(value);
+      write(value);
     };
   }
   input.addEventListener("input", () => {
@@ -143,13 +143,13 @@ function makeControl(spec, id, send) {
   });
   const mark = spec.deals ? h("small", { title: "a change deals new players" }, "new game") : "";
   const el = h("div", { class: "control" }, h("label", { for: id }, words(spec.label), " ", mark), readout, input);
-  return { el, input, put };
+  return { el, input, show };
 }
 
 /** All settings in their groups. The one under the learner's hand is left alone until the hand has gone. */
 function makeControls(prefix, send) {
   const el = h("div", { class: "settings" });
-  let controls = {}, told = "", values = {}, held = null, timer = 0;
+  let controls = {}, built = "", values = {}, held = null, timer = 0;
 
   function hold(name) {
     held = name;
@@ -159,11 +159,11 @@ function makeControls(prefix, send) {
   function release() {
     if (controls[held]?.input.matches(":active")) return void (timer = setTimeout(release, HOLD));
     held = null;
-    putAll();
+    showAll();
   }
-  function putAll() {
+  function showAll() {
     for (const [name, control] of Object.entries(controls)) {
-      if (name !== held && name in values) control.put(values[name]);
+      if (name !== held && name in values) control.show(values[name]);
     }
   }
   function build(specs) {
@@ -183,10 +183,10 @@ function makeControls(prefix, send) {
     controls[focus]?.input.focus();
   }
   function state(specs, truth) {
-    if (JSON.stringify(specs) !== told) build(specs);
-    told = JSON.stringify(specs);
+    if (JSON.stringify(specs) !== built) build(specs);
+    built = JSON.stringify(specs);
     values = truth;
-    putAll();
+    showAll();
   }
   return { el, state, close: () => clearTimeout(timer) };
 }
@@ -244,10 +244,7 @@ function makePicture(screen, { changed, draw, drag, space }) {
     if (e.button > 0) return;
     look(place(e));
     press(place(e));
-    if (p.mode === "look") return;
-    e.preventDefault();
-    canvas.focus({ preventScroll: true });
-    if (e.isTrusted) canvas.setPointerCapture(e.pointerId); // a script's pointer cannot be captured
+    if (p.mode !== "look") grab(canvas, e);
   });
   canvas.addEventListener("pointermove", (e) => {
     if (pen) stroke(place(e));
@@ -258,7 +255,7 @@ function makePicture(screen, { changed, draw, drag, space }) {
   canvas.addEventListener("pointerleave", (e) => e.pointerType === "mouse" && look(null)); // a finger's words stay
   canvas.addEventListener("blur", () => p.keys && look(null));
   canvas.addEventListener("keydown", (e) => {
-    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key];
+    const move = wayOf(e.key, 1);
     if (move) {
       const by = e.shiftKey ? 0.5 : 0.1, from = p.at ?? [0, 0];
       look(from.map((v, c) => clamp(Math.round((v + by * move[c]) * 1000) / 1000, -SPAN, SPAN)), true);

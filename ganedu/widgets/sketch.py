@@ -30,7 +30,7 @@ class Sketch(anywidget.AnyWidget):
     gets the answer's pixels as they are: at these sizes a PNG would save little, and could not be drawn at once.
     """
 
-    _esm, _css = joined("page/1_helpers.js", "ink.js", "pad.js"), joined("theme.css", "pad.css")
+    _esm, _css = joined("helpers.js", "ink.js", "sketch.js"), joined("theme.css", "sketch.css")
     size = traitlets.Int().tag(sync=True)
     thickness = traitlets.Float().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)

@@ -27,7 +27,7 @@ class ImageMap(anywidget.AnyWidget):
     The page gets everything at once, as traits, and asks for nothing: a map stays alive when its kernel has gone.
     """
 
-    _esm, _css = joined("page/1_helpers.js", "atlas.js"), joined("theme.css", "atlas.css")
+    _esm, _css = joined("helpers.js", "image_map.js"), joined("theme.css", "image_map.css")
     sheet = traitlets.Bytes().tag(sync=True)  # a PNG of all images in rows, from left to right
     columns = traitlets.Int().tag(sync=True)  # images in a row of it
     size = traitlets.List(traitlets.Int()).tag(sync=True)  # height and width of an image

@@ -20,14 +20,14 @@ class WrongShape(ValueError):
     """What `field` or `path` returned cannot be drawn."""
 
 
-class PhasePlane(anywidget.AnyWidget):
+class Plane(anywidget.AnyWidget):
     """Arrows, a start to be dragged and the path from there, below the controls; see `plane`.
 
     What the page draws are traits: one message carries a whole answer, and a page that is opened again has all of it.
     The page says where the start is, and waits with the next place until `answer` repeats which place it was.
     """
 
-    _esm, _css = joined("page/1_helpers.js", "phase_plane.js"), joined("theme.css", "phase_plane.css")
+    _esm, _css = joined("helpers.js", "plane.js"), joined("theme.css", "plane.css")
     limit = traitlets.Float().tag(sync=True)
     labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
@@ -132,10 +132,10 @@ def plane(field, path, *, start=(1.0, 1.0), limit=2.0, labels=("theta", "psi"), 
 
     `field(points, **values)` gives an arrow for each of the points (N, 2); `path(start, **values)` gives the places
     (T + 1, 2) of the game from a start (2,); `says(path, **values)` one line about it. The controls are those of
-    `explore`, and their values come by keyword. Returns the widget, a `PhasePlane`. Raises ValueError for a start that
+    `explore`, and their values come by keyword. Returns the widget, a `Plane`. Raises ValueError for a start that
     is not two numbers in the picture, a limit that is not above 0, and for arrows or a path of another shape.
     """
-    shown = PhasePlane(field, path, controls, start=start, limit=limit, labels=labels, says=says, alt=alt)
+    shown = Plane(field, path, controls, start=start, limit=limit, labels=labels, says=says, alt=alt)
     display_widget(shown.widget, shown.picture(), shown.words)
     return shown
 

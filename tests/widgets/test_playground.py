@@ -9,12 +9,12 @@ from torch.nn.functional import softplus
 
 from ganedu import losses
 from ganedu.toys import worlds
-from ganedu.widgets import link, settings, starts
-from ganedu.widgets.game import Game
-from ganedu.widgets.own_loss import own_loss
-from ganedu.widgets.playground import Playground
-from ganedu.widgets.slow import PARTS, Slow
-from ganedu.widgets.view import CELLS, COUNTED, View, histogram, kl, lattice
+from ganedu.widgets import Playground
+from ganedu.widgets.playground import link, settings, starts
+from ganedu.widgets.playground.game import Game
+from ganedu.widgets.playground.own_loss import own_loss
+from ganedu.widgets.playground.slow import PARTS, Slow
+from ganedu.widgets.playground.view import CELLS, COUNTED, View, histogram, kl, lattice
 
 SMALL = {"width_G": 8, "width_D": 8, "batch": 20}
 
@@ -443,7 +443,7 @@ def test_a_hidden_page_gets_no_frames_and_a_silent_one_is_forgotten(shown, monke
         frames, rounds = sum(c["kind"] == "frame" for c in sent), playground.game.rounds
         await asyncio.sleep(0.3)
         assert sum(c["kind"] == "frame" for c in sent) == frames and playground.game.rounds > rounds
-        monkeypatch.setattr("ganedu.widgets.playground.GONE", {False: 0.0, True: 0.0})
+        monkeypatch.setattr("ganedu.widgets.playground.widget.GONE", {False: 0.0, True: 0.0})
         await asyncio.sleep(0.1)
         assert not playground.running and playground._task.done()
 
