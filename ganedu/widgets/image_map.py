@@ -180,8 +180,8 @@ def _neighbours(neighbours, places: dict, n: int) -> np.ndarray:
     if neighbours is None:
         return np.zeros((len(places), n, 0), int)
     if not isinstance(neighbours, dict) or set(neighbours) != set(places):
-        given = sorted(map(str, neighbours)) if isinstance(neighbours, dict) else type(neighbours).__name__
-        raise ValueError(f"neighbours are {given}: give a dict with the names of places, {sorted(map(str, places))}.")
+        what = sorted(map(str, neighbours)) if isinstance(neighbours, dict) else type(neighbours).__name__
+        raise ValueError(f"neighbours are {what}: give a dict with the names of places, {sorted(map(str, places))}.")
     near = {name: plots.array(neighbours[name]) for name in places}
     for name, index in near.items():
         if index.ndim != 2 or len(index) != n or not 1 <= index.shape[1] <= NEAREST or index.dtype.kind not in "iu":

@@ -9,7 +9,7 @@ import torch
 import traitlets
 
 from .. import plots
-from .pictures import Explorer, control, display_widget, joined, png
+from .pictures import Controls, display_widget, joined, png
 
 CELLS = 15  # arrows along a side
 DOTS = 300  # steps up to which each gets a dot
@@ -43,22 +43,17 @@ class Plane(anywidget.AnyWidget):
             raise ValueError(f"limit={limit!r}: give a number above 0; the picture goes from -limit to limit.")
         start = _pair(start, limit)
         self.field, self.path, self.says = field, path, says
-        self.controls = {k: control(k, v) for k, v in controls.items()}
+        self.controls = Controls(controls)
         super().__init__(start=start, limit=limit, labels=list(labels), alt=alt)
-        above = w.HBox(list(self.controls.values()), layout=w.Layout(flex_flow="row wrap"))
-        self.widget, self._waiting = w.VBox([above, self]), False
+        self.widget = w.VBox([self.controls.row, self])
         mistake = self.render()
         if isinstance(mistake, WrongShape):
             raise mistake
-        for c in self.controls.values():
-            c.observe(self._changed, "value")
+        self.controls.on_change(self.render)
         self.on_msg(lambda _, content, buffers: self._heard(content))
-
-    values, _changed = Explorer.values, Explorer._changed
 
     def render(self) -> Exception | None:
         """Arrows and path anew; returns the mistake that came of it, which `text` says."""
-        self._waiting = False
         with self.hold_sync():
             return self._draw(self._draw_field, self._draw_path)
 
@@ -81,16 +76,16 @@ class Plane(anywidget.AnyWidget):
         spacing = 2 * self.limit / CELLS
         line = (torch.arange(CELLS) + 0.5) * spacing - self.limit
         places = torch.cartesian_prod(line, line)
-        arrows = _checked(self.field(places, **self.values), "field", CELLS * CELLS)
+        arrows = _checked(self.field(places, **self.controls.values), "field", CELLS * CELLS)
         length = arrows.norm(dim=1, keepdim=True)
         drawn = 2 * spacing * arrows / (1 + 2 * length)  # the longest fill a cell, and none reaches into the next
         self.arrows = _bytes(torch.cat([places, drawn], dim=1)[drawn.isfinite().all(dim=1)])
 
     def _draw_path(self) -> None:
         self.points = b""
-        path = self.path(torch.tensor(self.start), **self.values)
+        path = self.path(torch.tensor(self.start), **self.controls.values)
         self.points = _bytes(_inside(_checked(path, "path"), self.limit))
-        self.text = str(self.says(path, **self.values)) if self.says else ""
+        self.text = str(self.says(path, **self.controls.values)) if self.says else ""
 
     @property
     def words(self) -> str:
@@ -154,9 +149,9 @@ def _checked(result, name: str, rows: int | None = None) -> torch.Tensor:
     """What a function of the caller's returned, as (N, 2) on the CPU."""
     fits = isinstance(result, torch.Tensor) and result.ndim == 2 and result.shape[1] == 2
     if not fits or len(result) != (rows or max(1, len(result))):
-        given = f"a tensor {tuple(result.shape)}" if isinstance(result, torch.Tensor) else type(result).__name__
+        what = f"a tensor {tuple(result.shape)}" if isinstance(result, torch.Tensor) else type(result).__name__
         wanted = f"({rows}, 2), an arrow for each point" if rows else "(T + 1, 2), with its start and T steps"
-        raise WrongShape(f"{name} gave {given}: it must return a tensor {wanted}.")
+        raise WrongShape(f"{name} gave {what}: it must return a tensor {wanted}.")
     return result.detach().cpu().float()
 
 

@@ -11,7 +11,7 @@ import traitlets
 
 from .. import plots
 from ..pixels import to_float, to_uint8
-from .pictures import Explorer, control, display_widget, joined, png
+from .pictures import Controls, display_widget, joined, png
 
 SMALLEST, LARGEST = 28, 64  # pixels along a side of the pad
 MOST = 24  # images, or examples, to choose from
@@ -55,18 +55,14 @@ class Sketch(anywidget.AnyWidget):
         image_names, self.photos = _photos(over, size)
         example_names, drawings = _examples(examples, size)
         self.answer, self.says = answer, says
-        self.controls = {k: control(k, v) for k, v in controls.items()}
+        self.controls = Controls(controls)
         pages = b"" if self.photos is None else _pixels(to_uint8(self.photos).expand(-1, 3, -1, -1))
         super().__init__(size=size, thickness=thickness, alt=alt, images=pages, image_names=image_names,
                          examples=_pixels(drawings), example_names=example_names, drawing=bytes(size**2))  # fmt: skip
-        above = w.HBox(list(self.controls.values()), layout=w.Layout(flex_flow="row wrap"))
-        self.widget, self._waiting = w.VBox([above, self]), False
+        self.widget = w.VBox([self.controls.row, self])
         self._first = self._try(drawings[0] if len(drawings) else _stock(size, filled=over is not None))
-        for c in self.controls.values():
-            c.observe(self._changed, "value")
+        self.controls.on_change(self.render)
         self.on_msg(lambda _, content, buffers: self._heard(content))
-
-    values, _changed = Explorer.values, Explorer._changed
 
     @property
     def ink(self) -> torch.Tensor:
@@ -75,7 +71,6 @@ class Sketch(anywidget.AnyWidget):
 
     def render(self) -> None:
         """The answer anew; a mistake that comes of it is said in `text`."""
-        self._waiting = False
         with self.hold_sync():
             self._draw()
 
@@ -110,10 +105,10 @@ class Sketch(anywidget.AnyWidget):
     @torch.no_grad()
     def _answered(self, ink: torch.Tensor) -> tuple[torch.Tensor, str]:
         """uint8 (N, C, H, W), and the words about it."""
-        given = (ink,) if self.photos is None else (ink, self.photos[self.image].clone())
-        returned = self.answer(*given, **self.values)
+        inputs = (ink,) if self.photos is None else (ink, self.photos[self.image].clone())
+        returned = self.answer(*inputs, **self.controls.values)
         made = _checked(returned)
-        return made, str(self.says(returned, *given, **self.values)) if self.says else ""
+        return made, str(self.says(returned, *inputs, **self.controls.values)) if self.says else ""
 
     def _shown(self) -> tuple:
         """(drawing uint8 (1, size, size), answer uint8 (N, C, H, W) or None, text) of the page, or of the example."""
@@ -212,21 +207,21 @@ def _examples(examples, size: int) -> tuple[list[str], torch.Tensor]:
     return _written(examples, names), torch.tensor(np.stack(ink))
 
 
-def _named(given, what: str, wanted: str) -> tuple[list[str], list[np.ndarray]]:
+def _named(images, what: str, wanted: str) -> tuple[list[str], list[np.ndarray]]:
     """What a mistake calls each of the images, and the images."""
-    keys = list(given) if isinstance(given, dict) else None
-    images = list(given.values()) if keys is not None else given
-    if not isinstance(images, list | tuple) and (images := plots.array(given)).ndim == 0:
-        raise ValueError(f"{what} is {type(given).__name__}: give {wanted}.")
+    kind, keys = type(images).__name__, list(images) if isinstance(images, dict) else None
+    images = list(images.values()) if keys is not None else images
+    if not isinstance(images, list | tuple) and (images := plots.array(images)).ndim == 0:
+        raise ValueError(f"{what} is {kind}: give {wanted}.")
     if not 1 <= len(images) <= MOST:
         raise ValueError(f"{what} holds {len(images)} images: give 1 to {MOST} to choose from.")
     keys = range(len(images)) if keys is None else keys
     return [f"{what}[{key!r}]" for key in keys], [plots.array(image) for image in images]
 
 
-def _written(given, names: list[str]) -> list[str]:
+def _written(images, names: list[str]) -> list[str]:
     """The names that the page writes: a dict's own, else none."""
-    return [str(key) for key in given] if isinstance(given, dict) else [""] * len(names)
+    return [str(key) for key in images] if isinstance(images, dict) else [""] * len(names)
 
 
 def _stock(size: int, filled: bool) -> torch.Tensor:
@@ -238,11 +233,11 @@ def _stock(size: int, filled: bool) -> torch.Tensor:
 
 def _checked(x) -> torch.Tensor:
     """What `answer` returned, as uint8 (N, C, H, W) on the CPU."""
-    given = f"a tensor {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
+    what = f"a tensor {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
     x = x[None] if isinstance(x, torch.Tensor) and x.ndim == 3 else x
     fits = isinstance(x, torch.Tensor) and x.ndim == 4 and 1 <= len(x) <= ANSWERS and x.shape[1] in (1, 3)
     if not fits or not 1 <= min(x.shape[2:]) <= max(x.shape[2:]) <= ANSWER_SIDE:
-        raise WrongAnswer(f"answer gave {given}: it must return an image (C, H, W), or 1 to {ANSWERS} of them "
+        raise WrongAnswer(f"answer gave {what}: it must return an image (C, H, W), or 1 to {ANSWERS} of them "
                           f"(N, C, H, W), with 1 or 3 channels and sides up to {ANSWER_SIDE}.")  # fmt: skip
     if not x.is_floating_point() or not x.isfinite().all() or x.abs().max() > 1.001:
         low_high = f" from {x.min():.3g} to {x.max():.3g}" if x.isfinite().all() else ", not all of them finite"

@@ -142,9 +142,9 @@ def test_the_film_stays_small():
 
 def test_to_look_back_leaves_no_mark():
     game = played(Game(**SMALL), 30)
-    now, place = weights(game), game.keep_place()
+    now, place = weights(game), game.place()
     game.go_back(0)
-    game.put_place(place)
+    game.return_to(place)
     assert game.rounds == 30 and torch.equal(weights(game), now)
     other = played(Game(**SMALL), 30)
     assert torch.equal(weights(played(game, 5)), weights(played(other, 5)))
@@ -157,14 +157,14 @@ def test_a_share_text_gives_the_same_start():
     game = Game(data="grid", loss="hinge", lr_D=0.01, seed=7, worlds=12, width_G=16)
     game.draw_data([[0, 1], [1, 1]])
     other = Game()
-    starts.from_text(other, f"  {starts.text(game)}\n")
+    starts.from_text(other, f"  {starts.to_text(game)}\n")
     assert other.settings == game.settings and other.drawing == game.drawing
     assert torch.equal(weights(other), weights(Game(**{k: v for k, v in game.settings.items() if k != "data"})))
-    assert len(starts.text(Game())) < 30
+    assert len(starts.to_text(Game())) < 30
 
 
 @pytest.mark.parametrize(
-    "text", ["", "hello", "ganedu1:", "ganedu1:!!!!", starts.text(Game(seed=5))[:-6], "ganedu1:eJyrrgUAAXUA_Q"]
+    "text", ["", "hello", "ganedu1:", "ganedu1:!!!!", starts.to_text(Game(seed=5))[:-6], "ganedu1:eJyrrgUAAXUA_Q"]
 )
 def test_a_broken_share_text_changes_nothing(text):
     game = Game(**SMALL)
@@ -360,12 +360,17 @@ def test_slow_motion_walks_both_turns_and_takes_each_at_its_update():
 # ---------------------------------------------------------------------------------------------------------- messages
 
 
+def say(playground, message):
+    """The page says it."""
+    playground._handle_custom_msg(message, [])
+
+
 @pytest.fixture
 def shown():
     """(playground, what it has sent): a page that says hello and acknowledges nothing by itself."""
     playground, sent = Playground(**SMALL), []
     playground.send = lambda content, buffers=(): sent.append(content)
-    playground._heard({"kind": "hello", "view": "a"})
+    say(playground, {"kind": "hello", "view": "a"})
     return playground, sent
 
 
@@ -394,9 +399,9 @@ def test_hello_is_answered_by_state_and_frame(shown):
 def test_a_bad_message_is_answered_by_a_message_and_the_game_lives(shown, message):
     playground, sent = shown
     now = weights(playground.game)
-    playground._heard({**message, "n": 3})
+    say(playground, {**message, "n": 3})
     assert last(sent, "state")["message"] and torch.equal(weights(playground.game), now)
-    playground._heard({"kind": "do", "what": "round", "n": 4})
+    say(playground, {"kind": "do", "what": "round", "n": 4})
     assert last(sent, "state")["message"] == "" and playground.game.rounds == 1 and last(sent, "frame")["answer"] == 4
 
 
@@ -404,18 +409,18 @@ def test_it_runs_pauses_and_rests_when_nobody_looks(shown):
     playground, _ = shown
 
     async def play():
-        playground._heard({"kind": "do", "what": "run", "n": 1})
+        say(playground, {"kind": "do", "what": "run", "n": 1})
         await asyncio.sleep(0.3)
         running = playground.game.rounds
-        playground._heard({"kind": "do", "what": "pause", "n": 2})
+        say(playground, {"kind": "do", "what": "pause", "n": 2})
         await asyncio.sleep(0.05)
         paused = playground.game.rounds
         await asyncio.sleep(0.1)
-        assert running > 0 and playground.game.rounds == paused and playground._task.done()
-        playground._heard({"kind": "do", "what": "run", "n": 3})
-        playground._heard({"kind": "bye", "view": "a"})
+        assert running > 0 and playground.game.rounds == paused and playground.session.task.done()
+        say(playground, {"kind": "do", "what": "run", "n": 3})
+        say(playground, {"kind": "bye", "view": "a"})
         await asyncio.sleep(0.1)
-        assert playground._task.done() and not playground.running
+        assert playground.session.task.done() and not playground.session.running
 
     asyncio.run(play())
 
@@ -424,12 +429,12 @@ def test_frames_that_nobody_acknowledges_do_not_pile_up(shown):
     playground, sent = shown
 
     async def play():
-        playground._heard({"kind": "do", "what": "run", "n": 1})
+        say(playground, {"kind": "do", "what": "run", "n": 1})
         await asyncio.sleep(1.0)
-        playground._heard({"kind": "do", "what": "pause", "n": 2})
+        say(playground, {"kind": "do", "what": "pause", "n": 2})
 
     asyncio.run(play())
-    assert len(playground.link.sent) <= 10
+    assert len(playground.session.link.sent) <= 10
     assert sum(c["kind"] == "frame" for c in sent) <= 12 and playground.game.rounds > 20
 
 
@@ -437,25 +442,25 @@ def test_a_hidden_page_gets_no_frames_and_a_silent_one_is_forgotten(shown, monke
     playground, sent = shown
 
     async def play():
-        playground._heard({"kind": "do", "what": "run", "n": 1})
-        playground._heard({"kind": "alive", "view": "a", "hidden": True})
+        say(playground, {"kind": "do", "what": "run", "n": 1})
+        say(playground, {"kind": "alive", "view": "a", "hidden": True})
         await asyncio.sleep(0.05)
         frames, rounds = sum(c["kind"] == "frame" for c in sent), playground.game.rounds
         await asyncio.sleep(0.3)
         assert sum(c["kind"] == "frame" for c in sent) == frames and playground.game.rounds > rounds
-        monkeypatch.setattr("ganedu.widgets.playground.widget.GONE", {False: 0.0, True: 0.0})
+        monkeypatch.setattr("ganedu.widgets.playground.link.GONE", {False: 0.0, True: 0.0})
         await asyncio.sleep(0.1)
-        assert not playground.running and playground._task.done()
+        assert not playground.session.running and playground.session.task.done()
 
     asyncio.run(play())
 
 
 def test_a_page_that_comes_back_gets_the_whole_state(shown):
     playground, sent = shown
-    playground._heard({"kind": "do", "what": "round", "n": 1})
-    playground._heard({"kind": "bye", "view": "a"})
+    say(playground, {"kind": "do", "what": "round", "n": 1})
+    say(playground, {"kind": "bye", "view": "a"})
     sent.clear()
-    playground._heard({"kind": "hello", "view": "b"})
+    say(playground, {"kind": "hello", "view": "b"})
     frame = last(sent, "frame")
     assert last(sent, "state")["values"]["width_G"] == 8 and frame["rounds"] == 1 and frame["answer"] == 0
     assert frame["curves"]["from"] == 0 and "lattice" in [name for name, *_ in frame["parts"]]
@@ -481,19 +486,20 @@ def test_prediction_is_scored_after_its_rounds(shown):
     playground, sent = shown
 
     async def play():
-        playground._heard({"kind": "predict", "what": "modes", "guess": 4, "rounds": 30, "n": 1})
-        while playground.running:
+        say(playground, {"kind": "predict", "what": "modes", "guess": 4, "rounds": 30, "n": 1})
+        while playground.session.running:
             await asyncio.sleep(0.02)
-            playground._heard({"kind": "alive", "view": "a"})
+            say(playground, {"kind": "alive", "view": "a"})
 
     asyncio.run(asyncio.wait_for(play(), 20))
     (entry,) = last(sent, "state")["history"]
-    found = playground.numbers.modes[0]
+    found = playground.session.numbers.modes[0]
     assert entry["score"] == round(100 * (1 - abs(found - 4) / 8)) and playground.game.rounds == 30
-    playground._heard(
-        {"kind": "predict", "what": "move", "fake": 5, "to": playground.view.fakes(6)[5].tolist(), "rounds": 1}
+    say(
+        playground,
+        {"kind": "predict", "what": "move", "fake": 5, "to": playground.session.view.fakes(6)[5].tolist(), "rounds": 1},
     )
-    assert playground.running and playground.prediction.left == {"left": 1}
+    assert playground.session.running and playground.session.prediction.left == {"left": 1}
 
 
 def test_a_mistaken_loss_shows_in_the_widget_and_the_old_one_stays(shown):
@@ -508,8 +514,8 @@ def test_a_mistaken_loss_shows_in_the_widget_and_the_old_one_stays(shown):
 
 
 def test_from_text_picture_gif_and_fallback():
-    playground = Playground.from_text(starts.text(Game(**SMALL, seed=9)))
-    assert playground.game.settings["seed"] == 9 and playground.text == starts.text(Game(**SMALL, seed=9))
+    playground = Playground.from_text(starts.to_text(Game(**SMALL, seed=9)))
+    assert playground.game.settings["seed"] == 9 and playground.text == starts.to_text(Game(**SMALL, seed=9))
     played(playground.game, 30)
     assert playground.picture().startswith(b"\x89PNG") and playground.gif().startswith(b"GIF89a")
     assert playground.game.rounds == 30
@@ -524,7 +530,7 @@ def test_a_game_and_its_pictures_leave_the_global_random_numbers_alone(penalty):
     torch.manual_seed(5)
     playground = Playground(**SMALL, penalty=penalty, steps=3)
     played(playground.game, 20)
-    playground.picture(), playground._count()
+    playground.picture(), playground.session.count()
     now = torch.rand(3)
     torch.manual_seed(5)
     assert torch.equal(torch.rand(3), now)
@@ -538,10 +544,10 @@ def test_run_pressed_twice_in_haste_plays_one_game(shown):
 
     async def play():
         for n, what in enumerate(("run", "pause", "run")):
-            playground._heard({"kind": "do", "what": what, "n": n})
+            say(playground, {"kind": "do", "what": what, "n": n})
         await asyncio.sleep(0.1)
         assert len([t for t in asyncio.all_tasks() if t.get_coro().__name__ == "_play"]) == 1
-        playground._heard({"kind": "do", "what": "pause", "n": 9})
+        say(playground, {"kind": "do", "what": "pause", "n": 9})
         await asyncio.sleep(0.05)
 
     asyncio.run(play())
@@ -563,7 +569,7 @@ def test_slow_motion_says_both_losses_of_its_batch_and_survives_a_loss_that_fail
     slow = Slow(game)
     slow.toggle()
     slow.play()
-    z = game._noise(40, torch.Generator().manual_seed(1))[None]
+    z = game.draw_noise(40, torch.Generator().manual_seed(1))[None]
     with torch.no_grad():
         d_real, d_fake = game.D(game.x_real).sigmoid(), game.D(game.G(z)).sigmoid()
     assert slow.phase["losses"]["D"] == pytest.approx(

@@ -1,153 +1,143 @@
-"""What the playground does when its page asks: one method a kind of message, `_on_<kind>`.
+"""What a session does when its page asks: one function a kind of message, in `ANSWERS`.
 
 Page to kernel, as JSON: hello, bye, alive {hidden}, ack {id}, set {name, value}, do {what}, draw {points}, film {at},
 layers {shown}, predict {what, ...}, prepared {name}, save, load {text}, gif, from_text {text}; each with `view`, the
-page's own name, and `n`, its count, which frames give back as `answer`. Kernel to page: `_state`, `_frame` and files.
+page's own name, and `n`, its count, which frames give back as `answer`. Kernel to page: `state`, `frame` and files.
 """
 
 import base64
-import time
 
-from ... import ASSETS
 from . import starts
+from .session import Session
 from .settings import CONTROLS
-from .view import LAYERS
-
-PREPARED = ASSETS / "playground"
+from .stills import film
 
 
-def prepared() -> list[str]:
-    """Names of the games that ship, ready to be looked at."""
-    return sorted(p.stem for p in PREPARED.glob("*.safetensors"))
+def answer(session: Session, content: dict) -> None:
+    """Do what a message asks. What does not fit is said in the widget; nothing stops the game."""
+    kind = content.get("kind")
+    if view := content.get("view"):
+        session.pages.alive(view, bool(content.get("hidden", False)))
+    if kind == "ack":
+        session.link.acknowledge(int(content.get("id", 0)))
+        return
+    session.answer = max(session.answer, int(content.get("n") or 0))
+    if kind not in ANSWERS:
+        return
+    try:
+        if kind not in ("alive", "bye", "hello"):
+            session.message = session.game.message = ""
+        ANSWERS[kind](session, content)
+    except (ValueError, KeyError, TypeError) as e:
+        session.message = str(e)
+        session.state()
 
 
-class Answers:
-    """The half of `Playground` that listens."""
+def _hello(session: Session, _) -> None:
+    session.greet()
 
-    def _heard(self, content: dict) -> None:
-        """A message of the page. What does not fit is said in the widget; nothing stops the game."""
-        kind = content.get("kind")
-        if view := content.get("view"):
-            self.pages[view] = (time.monotonic(), bool(content.get("hidden", False)))
-        if kind == "ack":
-            self.link.acknowledge(int(content.get("id", 0)))
-            return
-        self.answer = max(self.answer, int(content.get("n") or 0))
-        try:
-            act = getattr(self, f"_on_{kind}", None)
-            if act is None:
-                return
-            if kind not in ("alive", "bye", "hello"):
-                self.message = self.game.message = ""
-            act(content)
-        except (ValueError, KeyError, TypeError) as e:
-            self.message = str(e)
-            self._state()
 
-    def _on_hello(self, _) -> None:
-        self.link.sent.clear()
-        self._curves_sent = self.answer = 0  # a fresh page counts from one
-        self._lattice = None
-        self._state()
-        self._frame()
+def _bye(session: Session, content) -> None:
+    session.pages.gone(content["view"])
 
-    def _on_bye(self, content) -> None:
-        self.pages.pop(content["view"], None)
 
-    def _on_alive(self, content) -> None:
-        if not content.get("hidden"):
-            self._start()  # a page that comes back finds its game
+def _alive(session: Session, content) -> None:
+    if not content.get("hidden"):
+        session.start()  # a page that comes back finds its game
 
-    def _on_set(self, content) -> None:
-        name, value = content["name"], content["value"]
-        dealt = CONTROLS[name].deals if name in CONTROLS else False
-        self.game.set(name, value)
-        if dealt:
-            self._begin_again()
-            return
-        if name == "data":
-            self._count()
-            self._state()  # with the real points
-        self._frame()
-        self._state_soon()
 
-    def _on_draw(self, content) -> None:
-        self.game.draw_data(content["points"])
-        self._count()
-        self._state()
-        self._frame()
+def _set(session: Session, content) -> None:
+    name, value = content["name"], content["value"]
+    session.game.set(name, value)
+    if CONTROLS[name].deals:
+        session.begin_again()
+        return
+    if name == "data":
+        session.count()
+        session.state()  # with the real points
+    session.frame()
+    session.state_soon()
 
-    def _on_do(self, content) -> None:
-        what = content["what"]
-        if what == "deal":
-            self.game.deal()
-            self._begin_again()
-            return
-        if what in ("round", "turn_D", "turn_G"):
-            self.running = False
-            getattr(self.game, what)()
-            self._count()
-        elif what == "slow":
-            self.slow.toggle()
-            self.running = self.slow.on
-        elif what == "forward":
-            self.slow.forward()
-        elif what in ("run", "pause"):
-            self.running = what == "run"
-            if not self.running:
-                self.slow.on = False
-        else:
-            raise ValueError(f"there is no action {what!r}.")
-        self._start()
-        self._state()
-        self._frame()
 
-    def _on_film(self, content) -> None:
-        self.running = False
-        self.game.go_back(int(content["at"]))
-        self._count(curves=False)
-        self._state()
-        self._frame()
+def _draw(session: Session, content) -> None:
+    session.game.draw_data(content["points"])
+    session.count()
+    session.state()
+    session.frame()
 
-    def _on_layers(self, content) -> None:
-        self.layers, self._lattice = set(content["shown"]) & set(LAYERS), None
-        self._frame()
 
-    def _on_predict(self, content) -> None:
-        self.prediction.begin(content, self.view)
-        self.running = True
-        self._start()
-        self._state()
+def _do(session: Session, content) -> None:
+    what = content["what"]
+    if what == "deal":
+        session.game.deal()
+        session.begin_again()
+        return
+    if what in ("round", "turn_D", "turn_G"):
+        session.running = False
+        getattr(session.game, what)()
+        session.count()
+    elif what == "slow":
+        session.slow.toggle()
+        session.running = session.slow.active
+    elif what == "forward":
+        session.slow.forward()
+    elif what in ("run", "pause"):
+        session.running = what == "run"
+        if not session.running:
+            session.slow.active = False
+    else:
+        raise ValueError(f"there is no action {what!r}.")
+    session.start()
+    session.state()
+    session.frame()
 
-    def _on_from_text(self, content) -> None:
-        starts.from_text(self.game, content["text"])
-        self._begin_again()
 
-    def _on_prepared(self, content) -> None:
-        name = content["name"]
-        if name not in prepared():
-            raise ValueError(f"there is no prepared model {name!r}: {', '.join(prepared())}.")
-        self.load(PREPARED / f"{name}.safetensors")
+def _film(session: Session, content) -> None:
+    session.running = False
+    session.game.go_back(int(content["at"]))
+    session.count(curves=False)
+    session.state()
+    session.frame()
 
-    def _on_load(self, content) -> None:
-        starts.from_file(self.game, base64.b64decode(content["text"]))
-        self._begin_again()
 
-    def _on_save(self, _) -> None:
-        name = f"{self.game.settings['data']}-{self.game.rounds}.safetensors"
-        self._say({"kind": "file", "name": name, "mime": "application/octet-stream"}, starts.to_file(self.game))
+def _layers(session: Session, content) -> None:
+    session.show_layers(content["shown"])
 
-    def _on_gif(self, _) -> None:
-        self.running = False
-        self._say({"kind": "file", "name": "run.gif", "mime": "image/gif"}, self.gif())
-        self._state()
 
-    def _begin_again(self) -> None:
-        for values in self.curves.values():
-            values.clear()
-        self._curves_sent = 0
-        self.prediction.stop()
-        self.slow.begin_again()
-        self._count()
-        self._state()
-        self._frame()
+def _predict(session: Session, content) -> None:
+    session.prediction.begin(content, session.view)
+    session.running = True
+    session.start()
+    session.state()
+
+
+def _from_text(session: Session, content) -> None:
+    starts.from_text(session.game, content["text"])
+    session.begin_again()
+
+
+def _prepared(session: Session, content) -> None:
+    starts.from_file(session.game, starts.read_prepared(content["name"]))
+    session.begin_again()
+
+
+def _load(session: Session, content) -> None:
+    starts.from_file(session.game, base64.b64decode(content["text"]))
+    session.begin_again()
+
+
+def _save(session: Session, _) -> None:
+    name = f"{session.game.settings['data']}-{session.game.rounds}.safetensors"
+    file = {"kind": "file", "name": name, "mime": "application/octet-stream"}
+    session.send(file, [starts.to_file(session.game)])
+
+
+def _gif(session: Session, _) -> None:
+    session.running = False
+    session.send({"kind": "file", "name": "run.gif", "mime": "image/gif"}, [film(session.view)])
+    session.state()
+
+
+ANSWERS = {"hello": _hello, "bye": _bye, "alive": _alive, "set": _set, "do": _do, "draw": _draw, "film": _film,
+           "layers": _layers, "predict": _predict, "prepared": _prepared, "save": _save, "load": _load, "gif": _gif,
+           "from_text": _from_text}  # fmt: skip

@@ -124,11 +124,11 @@ class Game:
         for player in "GD":
             self._optimisers(player)
         self.film, self._film_every, self.losses_seen, self.broken = [], 10, [], False
-        self.z = Stream(partial(self._noise), s["worlds"], worlds.streams(s["seed"], 3))
+        self.z = Stream(self.draw_noise, s["worlds"], worlds.streams(s["seed"], 3))
         self._new_data()
         self.keep()
 
-    def _noise(self, n: int, generator: torch.Generator) -> Tensor:
+    def draw_noise(self, n: int, generator: torch.Generator) -> Tensor:
         return noise(self.settings["noise"], self.settings["z_dim"], n, generator)
 
     def _new_data(self) -> None:
@@ -167,7 +167,7 @@ class Game:
         except Exception as e:
             if self.loss in losses.ALL:
                 raise
-            self._put_aside(f"{type(e).__name__}: {e}")
+            self._set_aside(f"{type(e).__name__}: {e}")
             return
         self.losses_seen.append((player, value))
 
@@ -199,14 +199,14 @@ class Game:
                     f"{self.rounds:,}: lower a learning rate, add a penalty, or start again."
                 )
             else:
-                self._put_aside("it gave a value that is not finite")
+                self._set_aside("it gave a value that is not finite")
         return found
 
     def add_loss(self, name: str, d_loss, g_loss) -> None:
         """Offer d_loss(d_real, d_fake) and g_loss(d_fake[, d_real]) as `name`. Raises ValueError: see `own_loss`."""
         self.losses[name] = own_loss(name, d_loss, g_loss)
 
-    def _put_aside(self, why: str) -> None:
+    def _set_aside(self, why: str) -> None:
         name = self.settings["loss"]
         if self._last_good == name:
             self._last_good = losses.non_saturating.name
@@ -233,12 +233,12 @@ class Game:
         self.G.load_state_dict(shot["G"])
         self.D.load_state_dict(shot["D"])
         for p in "GD":
-            _put_moments(getattr(self, f"opt_{p}"), shot["opt"][p])
+            _restore_moments(getattr(self, f"opt_{p}"), shot["opt"][p])
         self.rounds, (self.x.at, self.z.at), self.losses_seen = shot["rounds"], shot["at"], []
         self.broken = False
 
-    def keep_place(self) -> tuple:
-        """Where the game stands, for `put_place`, without a mark on the film."""
+    def place(self) -> tuple:
+        """Where the game stands, for `return_to`, without a mark on the film."""
         return (
             self.rounds,
             (self.x.at, self.z.at),
@@ -247,12 +247,12 @@ class Game:
             [_moments(self.opt_G), _moments(self.opt_D)],
         )
 
-    def put_place(self, place: tuple) -> None:
+    def return_to(self, place: tuple) -> None:
         self.rounds, (self.x.at, self.z.at), G, D, moments = place
         self.G.load_state_dict(G)
         self.D.load_state_dict(D)
-        _put_moments(self.opt_G, moments[0])
-        _put_moments(self.opt_D, moments[1])
+        _restore_moments(self.opt_G, moments[0])
+        _restore_moments(self.opt_D, moments[1])
 
 
 # --------------------------------------------------------------------------------------------------------- helpers
@@ -266,10 +266,10 @@ def _moments(opt) -> list[dict[str, Tensor]]:
     return [{k: v.clone() for k, v in opt.state[p].items()} for p in opt.param_groups[0]["params"] if opt.state[p]]
 
 
-def _put_moments(opt, moments: list[dict[str, Tensor]]) -> None:
-    """Restore what was kept, unless the optimiser has changed its kind since: then it starts with an empty memory."""
+def _restore_moments(opt, moments: list[dict[str, Tensor]]) -> None:
+    """Give the optimiser its memory of then; with none it starts where its kind has changed since."""
     opt.state.clear()
     adam = isinstance(opt, torch.optim.Adam)
-    for p, kept in zip(opt.param_groups[0]["params"], moments, strict=False):
-        if adam == ("exp_avg" in kept):
-            opt.state[p] = {k: v.clone() for k, v in kept.items()}
+    for p, held in zip(opt.param_groups[0]["params"], moments, strict=False):
+        if adam == ("exp_avg" in held):
+            opt.state[p] = {k: v.clone() for k, v in held.items()}

@@ -4,6 +4,7 @@ import math
 import time
 
 FRAME = 1 / 32  # seconds between two frames, at least: thirty a second are left when a round takes what it takes
+GONE = {False: 12.0, True: 90.0}  # seconds without a sign of life from a page (hidden or not) after which it is gone
 
 
 class Link:
@@ -33,3 +34,25 @@ class Link:
             trip = time.monotonic() - self.sent[id_]
             self.trip = min(trip, 0.9 * self.trip + 0.1 * trip)
         self.sent = {k: t for k, t in self.sent.items() if k > id_}
+
+
+class Pages:
+    """The pages that show the game; a closed or reloaded one, which gives no sign of life, is forgotten."""
+
+    def __init__(self):
+        self._signs: dict[str, tuple[float, bool]] = {}  # view -> (last sign of life, hidden)
+
+    def alive(self, view: str, hidden: bool) -> None:
+        self._signs[view] = (time.monotonic(), hidden)
+
+    def gone(self, view: str) -> None:
+        self._signs.pop(view, None)
+
+    def any(self) -> bool:
+        """Whether a page is there."""
+        now = time.monotonic()
+        self._signs = {view: (at, hidden) for view, (at, hidden) in self._signs.items() if now - at < GONE[hidden]}
+        return bool(self._signs)
+
+    def all_hidden(self) -> bool:
+        return all(hidden for _, hidden in self._signs.values())

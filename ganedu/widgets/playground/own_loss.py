@@ -29,16 +29,10 @@ def own_loss(name: str, d_loss: Callable, g_loss: Callable) -> losses.Loss:
 def _needs_real(g_loss) -> bool:
     """Whether g_loss reads d_real: it takes two arguments and fails without the second."""
     try:
-        n = len(
-            [
-                p
-                for p in inspect.signature(g_loss).parameters.values()
-                if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-            ]
-        )
+        parameters = inspect.signature(g_loss).parameters.values()
     except (TypeError, ValueError):
         return False
-    if n < 2:
+    if sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) < 2:
         return False
     try:
         g_loss(torch.zeros(3))

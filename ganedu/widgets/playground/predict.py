@@ -12,27 +12,27 @@ class Prediction:
     def __init__(self, game: Game):
         self.game, self.history, self.guess = game, [], None
 
-    def begin(self, given: dict, view: View) -> None:
+    def begin(self, wanted: dict, view: View) -> None:
         """Take {"what": "modes", "guess", "rounds"} or {"what": "move", "fake", "to", "rounds"}.
 
         Raises ValueError for a guess that cannot be.
         """
-        what, rounds = given["what"], int(given.get("rounds", 300))
+        what, rounds = wanted["what"], int(wanted.get("rounds", 300))
         if not 1 <= rounds <= 5000:
             raise ValueError(f"rounds={rounds} does not fit: 1 to 5,000.")
         if what == "modes":
-            modes, guess = self.game.density.modes, int(given["guess"])
+            modes, guess = self.game.density.modes, int(wanted["guess"])
             if modes is None:
                 raise ValueError(f"{self.game.settings['data']} has no modes to count: choose ring, grid or line.")
             if not 0 <= guess <= len(modes):
                 raise ValueError(f"a guess of {guess} modes cannot be: 0 to {len(modes)}.")
             self.guess = {"what": what, "guess": guess}
         elif what == "move":
-            to = torch.tensor([float(v) for v in given["to"]])
+            to = torch.tensor([float(v) for v in wanted["to"]])
             if to.shape != (2,) or not to.isfinite().all():
                 raise ValueError("drag the fake to a place inside the picture.")
-            self.guess = {"what": what, "fake": int(given["fake"]), "to": to}
-            self.guess["start"] = self._place(view)
+            fake = int(wanted["fake"])
+            self.guess = {"what": what, "fake": fake, "to": to, "start": _place(view, fake)}
         else:
             raise ValueError(f"nothing to predict called {what!r}: modes, or move.")
         self.guess["until"] = self.game.rounds + rounds
@@ -54,17 +54,16 @@ class Prediction:
             score = round(100 * (1 - abs(found - guess["guess"]) / k))
             text = f"Step {self.game.rounds:,}: you said {guess['guess']} of {k} modes, it is {found}."
         else:
-            self.guess = guess
-            there = self._place(view)
-            self.guess = None
+            there = _place(view, guess["fake"])
             off, way = (there - guess["to"]).norm().item(), (there - guess["start"]).norm().item()
             score = round(100 * max(0.0, 1 - off / max(way, 0.2)))
             text = f"Step {self.game.rounds:,}: your place is {off:.2f} off; the fake moved {way:.2f}."
         self.history = [{"text": text, "score": score}, *self.history][:20]
         return True
 
-    def _place(self, view: View):
-        fake = self.guess["fake"]
-        if not 0 <= fake < SHOWN:
-            raise ValueError(f"there is no fake number {fake}: 0 to {SHOWN - 1}.")
-        return view.fakes(SHOWN)[fake]
+
+def _place(view: View, fake: int) -> torch.Tensor:
+    """Where a fake of the picture is now, (2,)."""
+    if not 0 <= fake < SHOWN:
+        raise ValueError(f"there is no fake number {fake}: 0 to {SHOWN - 1}.")
+    return view.fakes(SHOWN)[fake]

@@ -15,14 +15,14 @@ class Slow:
     """`toggle` it, call `play` often: it lights the next part when its time has come; "update" takes the turn."""
 
     def __init__(self, game: Game):
-        self.game, self.on = game, False
+        self.game, self.active = game, False
         self.begin_again()
 
     def begin_again(self) -> None:
         self.player, self.part, self.until, self.phase = "D", -1, 0.0, None
 
     def toggle(self) -> None:
-        self.on = not self.on
+        self.active = not self.active
         self.begin_again()
 
     def forward(self) -> None:
@@ -31,7 +31,7 @@ class Slow:
 
     def play(self) -> bool:
         """Whether a new part has been lit."""
-        if not self.on or time.monotonic() < self.until:
+        if not self.active or time.monotonic() < self.until:
             return False
         self.part += 1
         if self.part == len(PARTS):
@@ -52,7 +52,7 @@ class Slow:
     def _scores(self) -> tuple[float, float, float, float]:
         """(mean D of a batch of real, of fakes from noise that the game does not use; D's loss on them, G's)."""
         g = self.game
-        z = g._noise(g.x_real.shape[1], torch.Generator().manual_seed(1)).expand(g.settings["worlds"], -1, -1)
+        z = g.draw_noise(g.x_real.shape[1], torch.Generator().manual_seed(1)).expand(g.settings["worlds"], -1, -1)
         real, fake = g.D(g.x_real)[:1], g.D(g.G(z))[:1]
         try:
             losses = g.loss.d_loss(real, fake), g.loss.g_loss(fake, real)

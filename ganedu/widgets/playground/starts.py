@@ -7,14 +7,16 @@ import zlib
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 
+from ... import ASSETS
 from ...toys import densities
 from .game import Game, copied
 from .settings import CONTROLS
 
 HEAD = "ganedu1:"
+PREPARED = ASSETS / "playground"
 
 
-def text(game: Game) -> str:
+def to_text(game: Game) -> str:
     """Settings, seed and drawing as a short text; `from_text` makes the same start of it."""
     own = {k: v for k, v in game.settings.items() if v != CONTROLS[k].value}
     if own.get("loss") not in CONTROLS["loss"].choices:
@@ -25,10 +27,10 @@ def text(game: Game) -> str:
     return HEAD + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def from_text(game: Game, given: str) -> None:
+def from_text(game: Game, text: str) -> None:
     """Take settings, seed and drawing of a share text and deal. Raises ValueError for a broken one; nothing changes."""
     try:
-        head, _, body = given.strip().partition(":")
+        head, _, body = text.strip().partition(":")
         if head + ":" != HEAD:
             raise ValueError(f"it does not begin with {HEAD}")
         own = json.loads(zlib.decompress(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
@@ -47,7 +49,7 @@ def from_text(game: Game, given: str) -> None:
 def to_file(game: Game) -> bytes:
     """The players, with their settings, as a safetensors file."""
     tensors = {f"{p}.{k}": v.contiguous() for p in "GD" for k, v in copied(getattr(game, p)).items()}
-    return safetensors.save(tensors, {"text": text(game), "rounds": str(game.rounds)})
+    return safetensors.save(tensors, {"text": to_text(game), "rounds": str(game.rounds)})
 
 
 def from_file(game: Game, data: bytes) -> None:
@@ -68,3 +70,15 @@ def from_file(game: Game, data: bytes) -> None:
     game.D.load_state_dict(trial.D.state_dict())
     game.rounds, game.film = rounds, []
     game.keep()
+
+
+def prepared() -> list[str]:
+    """Names of the games that ship, ready to be looked at."""
+    return sorted(p.stem for p in PREPARED.glob("*.safetensors"))
+
+
+def read_prepared(name: str) -> bytes:
+    """The file of a game that ships. Raises ValueError for another name."""
+    if name not in prepared():
+        raise ValueError(f"there is no prepared model {name!r}: {', '.join(prepared())}.")
+    return (PREPARED / f"{name}.safetensors").read_bytes()

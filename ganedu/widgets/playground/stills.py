@@ -28,13 +28,13 @@ def film(view: View, inches: float = 3.6, seconds: float = 6.0) -> bytes:
     """All snapshots of the game's film, as an animated GIF that takes about `seconds`; the game stays where it is."""
     from PIL import Image
 
-    game, place, shots = view.game, view.game.keep_place(), []
+    game, place, shots = view.game, view.game.place(), []
     try:
         for at in range(len(game.film)):
             game.go_back(at)
             shots.append(Image.open(io.BytesIO(still(view, inches))).convert("P", palette=Image.Palette.ADAPTIVE))
     finally:
-        game.put_place(place)
+        game.return_to(place)
     out = io.BytesIO()
     every = max(40, int(1000 * seconds / len(shots)))  # ms
     shots[0].save(out, "GIF", save_all=True, append_images=shots[1:], loop=0, duration=every)

@@ -49,7 +49,7 @@ class View:
         if self._of is not None and all(a is b for a, b in zip(now, self._of, strict=True)):
             return
         self._of, draw = now, torch.Generator().manual_seed(s["seed"])
-        self.z = g._noise(COUNTED, draw)
+        self.z = g.draw_noise(COUNTED, draw)
         self.x_real = g.density.sample(SHOWN, generator=draw)
         self.p = histogram(g.density.sample(200_000, generator=draw))
         self.alone = [StackedMLP(1, _sizes(net), lambda *_: torch.Generator(), slope=net.slope, logits=net.logits,
@@ -71,6 +71,11 @@ class View:
         """(n, 2) fakes of world 0, from noise that stays the same."""
         self._prepare()
         return self._first(self.game.G, self.z[:n])
+
+    def real(self) -> Tensor:
+        """(300, 2) real samples, as the page reads them."""
+        self._prepare()
+        return _coordinates(self.x_real)
 
     @torch.no_grad()
     def heat(self) -> Tensor:
