@@ -55,7 +55,7 @@ class ImageMap(anywidget.AnyWidget):
         """The first map: places (N, 2), labels (N,), and the images that have room to be drawn on it."""
         labels = np.frombuffer(self.labels, "u1")
         places = np.frombuffer(self.places, "<f4").reshape(-1, len(labels), 2)[0]
-        return places, labels, spread(places, 1.1 * THUMB, THUMBS)
+        return places, labels, thinned(places, 1.1 * THUMB, THUMBS)
 
     @property
     def words(self) -> str:
@@ -113,7 +113,7 @@ def image_map(x, places: dict, labels=None, names=(), *, neighbours: dict | None
     return shown
 
 
-def spread(places: np.ndarray, gap: float, most: int) -> list[int]:
+def thinned(places: np.ndarray, gap: float, most: int) -> list[int]:
     """Indices of up to `most` of the places (N, 2), no two nearer than `gap` in both directions.
 
     The one in the middle comes first, and then always the one farthest from all before.

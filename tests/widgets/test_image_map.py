@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganedu.data import to_float
 from ganedu.widgets import ImageMap, image_map, pictures
-from ganedu.widgets.image_map import COLOURS, spread
+from ganedu.widgets.image_map import COLOURS, thinned
 
 
 @pytest.fixture
@@ -108,12 +108,12 @@ def test_the_picture_shows_the_images_where_they_are(displayed):
 
 def test_images_drawn_lie_apart_and_wide_spread():
     places = torch.rand(500, 2, generator=torch.manual_seed(0)).numpy()
-    chosen = spread(places, 0.1, 1000)
+    chosen = thinned(places, 0.1, 1000)
     gaps = np.abs(places[chosen][:, None] - places[chosen]).max(-1) + np.eye(len(chosen))
     assert gaps.min() >= 0.1
     assert np.abs(places[:, None] - places[chosen]).max(-1).min(1).max() < 0.1, "there is room for one more"
-    assert len(spread(places, 0.1, 5)) == 5 == len(set(chosen[:5]))
-    assert spread(np.full((4, 2), 0.5), 0.1, 5) == [0]
+    assert len(thinned(places, 0.1, 5)) == 5 == len(set(chosen[:5]))
+    assert thinned(np.full((4, 2), 0.5), 0.1, 5) == [0]
 
 
 @pytest.mark.parametrize(

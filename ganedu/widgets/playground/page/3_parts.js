@@ -305,9 +305,9 @@ function makeStrip(screens) {
   }
   function headline(modes, total) {
     if (!modes.length || !total) return "12 worlds: the same game with 12 seeds";
-    const kept = modes.filter((m) => m === total).length, [low, high] = interval(kept, modes.length);
-    const percent = Math.round((100 * kept) / modes.length);
-    return `12 worlds: ${kept} kept all ${total} modes (${percent} %, 95 % interval ${low} to ${high} %)`;
+    const full = modes.filter((m) => m === total).length, [low, high] = interval(full, modes.length);
+    const percent = Math.round((100 * full) / modes.length);
+    return `12 worlds: ${full} kept all ${total} modes (${percent} %, 95 % interval ${low} to ${high} %)`;
   }
   return { el, paint, stale: () => worlds.some((world) => world.screen.stale) };
 }
