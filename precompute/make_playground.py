@@ -8,9 +8,9 @@ Each file's header holds its settings as a share text, and its rounds; seed 0. A
 import torch
 
 from ganedu import ASSETS
-from ganedu.widgets.game import Game
-from ganedu.widgets.starts import to_file
-from ganedu.widgets.view import View
+from ganedu.widgets.playground.game import Game
+from ganedu.widgets.playground.starts import to_file
+from ganedu.widgets.playground.view import View
 
 FOLDER = ASSETS / "playground"
 CALM = {"loss": "relativistic", "penalty": "R1 + R2", "gamma": 0.1}

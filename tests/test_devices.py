@@ -42,7 +42,8 @@ from ganedu.topics import (
 )
 from ganedu.toys import densities, stacked, worlds
 from ganedu.training import Trainer
-from ganedu.widgets import game, pad, pictures, view
+from ganedu.widgets import pictures
+from ganedu.widgets.playground import game, view
 
 Z, N, SIDE, CLASSES = 4, 8, 16, 3
 NETWORKS = {"G", "D", "E", "F", "D_A", "D_B", "judge", "reader", "net", "network", "module", "trainer"}
@@ -726,7 +727,7 @@ def test_a_run_of_a_recipe_lives_there(device, tmp_path, monkeypatch):
 def test_widgets_show_what_is_there(device):
     g = G().to(device)
     answer = lambda ink: g(ink.flatten()[:Z][None].to(device)) / 50  # noqa: E731
-    assert pad.sketch(answer, 28).picture()
+    assert widgets.sketch(answer, 28).picture()
     x = images().to(device)
     assert widgets.image_map(x, {"a": x.flatten(1)[:, :2]}, labels().to(device)).picture()
     assert plots.tile(x).shape and plots.array(x.bfloat16()).dtype.kind == "f"

@@ -1,27 +1,30 @@
 """What lives in a notebook: pictures with their text, moved by sliders or growing while a game trains; questions."""
 
+import sys
+from importlib import import_module
+from types import ModuleType
+
 from .choice import choose
 from .pictures import explore, show, watch
 
-__all__ = ["ImageMap", "PhasePlane", "Playground", "Sketch", "choose", "explore", "image_map", "plane", "show",
-           "sketch", "watch"]  # fmt: skip
+LATER = {"ImageMap": "image_map", "image_map": "image_map", "Plane": "plane", "plane": "plane",
+         "Playground": "playground", "Sketch": "sketch", "sketch": "sketch"}  # fmt: skip
+__all__ = ["ImageMap", "Plane", "Playground", "Sketch", "choose", "explore", "image_map", "plane", "show", "sketch",
+           "watch"]  # fmt: skip
 
 
-def __getattr__(name: str):
-    if name == "Playground":  # costs the import of anywidget
-        from .playground import Playground
+class Door(ModuleType):
+    """This package. A widget's module has the widget's name, and an import puts modules here: the name is the widget's,
+    whatever is imported first."""
 
-        return Playground
-    if name in ("PhasePlane", "plane"):
-        from . import phase_plane
+    def __setattr__(self, name: str, value) -> None:
+        super().__setattr__(name, getattr(value, name, value) if isinstance(value, ModuleType) else value)
 
-        return getattr(phase_plane, name)
-    if name in ("ImageMap", "image_map"):
-        from . import atlas
 
-        return getattr(atlas, name)
-    if name in ("Sketch", "sketch"):
-        from . import pad
+sys.modules[__name__].__class__ = Door
 
-        return getattr(pad, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str):  # what costs the import of anywidget and torch
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{LATER[name]}", __name__), name)

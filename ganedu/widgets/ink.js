@@ -1,4 +1,4 @@
-// The ink of a pad: strokes in the pad's own pixels, and what can be undone. pad.py joins this file with pad.js.
+// The ink of a pad: strokes in the pad's own pixels, and what can be undone. sketch.py joins this file with sketch.js.
 
 const UNDOS = 50; // drawings that are kept
 
@@ -21,7 +21,7 @@ function cover(pixels, size, [ax, ay], [bx, by], { radius, rubs }) {
 /** The drawing, and what it was before. A stroke runs through the middles between the pointer's places, bent towards
  * the places: it has no corners. Its last half piece, which the next place will bend, is drawn anew each time. */
 function makeDrawing(size) {
-  let pixels = new Uint8Array(size * size), settled = null, stroke = null;
+  let pixels = new Uint8Array(size * size), finished = null, stroke = null;
   const past = [];
   const keep = () => past.push(pixels.slice()) > UNDOS && past.shift();
   function curve(a, bend, b) {
@@ -31,12 +31,12 @@ function makeDrawing(size) {
     let from = a;
     for (let k = 1; k <= pieces; k++) {
       const to = [at(k / pieces, 0), at(k / pieces, 1)];
-      cover(settled, size, from, to, stroke.tool);
+      cover(finished, size, from, to, stroke.tool);
       from = to;
     }
   }
   function tip() {
-    pixels = settled.slice();
+    pixels = finished.slice();
     cover(pixels, size, stroke.middle, stroke.place, stroke.tool);
   }
   return {
@@ -47,7 +47,7 @@ function makeDrawing(size) {
     begin(place, tool) {
       this.end();
       keep();
-      settled = pixels.slice();
+      finished = pixels.slice();
       stroke = { tool, place, middle: place };
       tip();
     },

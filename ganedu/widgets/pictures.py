@@ -104,41 +104,60 @@ def control(name: str, spec) -> w.Widget:
     return slider(min=low, max=high, step=step, value=low if value is None else value, **common)
 
 
+class Controls:
+    """Sliders, menus and boxes by their names, of what `control` takes; `row` shows them, `values` are their values."""
+
+    def __init__(self, specs: dict):
+        self._by_name = {name: control(name, spec) for name, spec in specs.items()}
+        self.row = w.HBox(list(self._by_name.values()), layout=w.Layout(flex_flow="row wrap"))
+
+    def __getitem__(self, name: str) -> w.Widget:
+        return self._by_name[name]
+
+    @property
+    def values(self) -> dict:
+        return {name: each.value for name, each in self._by_name.items()}
+
+    def on_change(self, redraw) -> None:
+        """Call `redraw()` after a change; one call serves all changes before it: the latest wins and nothing queues."""
+        waiting = False
+
+        def run() -> None:
+            nonlocal waiting
+            waiting = False
+            redraw()
+
+        def changed(_) -> None:
+            nonlocal waiting
+            if waiting:
+                return
+            try:
+                asyncio.get_running_loop().call_later(0.02, run)
+                waiting = True
+            except RuntimeError:  # no event loop: a script or a test
+                run()
+
+        for each in self._by_name.values():
+            each.observe(changed, "value")
+
+
 class Explorer:
     """Controls above one picture; see `explore`."""
 
     def __init__(self, draw, controls: dict, alt: str):
-        self.draw, self.alt = draw, alt
-        self.controls = {k: control(k, v) for k, v in controls.items()}
+        self.draw, self.alt, self.controls = draw, alt, Controls(controls)
         self.image = w.Image(format="png", layout=w.Layout(max_width="100%", object_fit="contain"))
         self.text = w.HTML()
-        self.widget = w.VBox([w.HBox(list(self.controls.values()), layout=w.Layout(flex_flow="row wrap")), self.image,
-                              self.text])  # fmt: skip
-        self._waiting = False
-        for c in self.controls.values():
-            c.observe(self._changed, "value")
+        self.widget = w.VBox([self.controls.row, self.image, self.text])
+        self.controls.on_change(self.render)
         self.render()
-
-    @property
-    def values(self) -> dict:
-        return {k: c.value for k, c in self.controls.items()}
-
-    def _changed(self, _) -> None:
-        """Ask for one redraw; changes that come before it are drawn by it, so the latest wins and nothing queues."""
-        if self._waiting:
-            return
-        try:
-            asyncio.get_running_loop().call_later(0.02, self.render)
-            self._waiting = True
-        except RuntimeError:  # no event loop: a script or a test
-            self.render()
 
     def render(self) -> None:
         import matplotlib.pyplot as plt
 
-        self._waiting, open_before = False, plt.get_fignums()
+        open_before = plt.get_fignums()
         try:
-            fig = self.draw(**self.values)
+            fig = self.draw(**self.controls.values)
             text = f"{self.alt} {titles(fig)}".strip()
             self.image.value = png(fig)
         except Exception as e:  # a mistake in draw must be seen, not vanish in a callback

@@ -34,14 +34,14 @@ def test_a_dot_pointed_at_shows_its_image_and_its_neighbours(tmp_path, server, b
         page.on("pageerror", lambda e: errors.append(str(e)))
         page.emulate_media(reduced_motion="reduce")
         lab.run_all(page, address)
-        atlas = page.locator(".ganedu-map")
+        image_map = page.locator(".ganedu-image-map")
         canvas, words, big, tiles, choices, classes = (
-            atlas.get_by_test_id(name) for name in ("map", "words", "big", "neighbour", "choice", "class")
+            image_map.get_by_test_id(name) for name in ("map", "words", "big", "neighbour", "choice", "class")
         )
         expect = sync_api.expect
         expect(words).to_contain_text("Point at a dot")
         canvas.scroll_into_view_if_needed()
-        whole = atlas.bounding_box()
+        whole = image_map.bounding_box()
 
         def point(u, v):
             """The mouse to a place of the map, 0 to 1 from the lower left."""
@@ -53,10 +53,10 @@ def test_a_dot_pointed_at_shows_its_image_and_its_neighbours(tmp_path, server, b
 
         point(1, 1)
         expect(words).to_have_text("ankle boot, number 5; nearest: ankle boot, coat.")
-        expect(atlas.get_by_test_id("heading")).to_have_text("Nearest by pixels")
+        expect(image_map.get_by_test_id("heading")).to_have_text("Nearest by pixels")
         assert shown() == (250, [200, 100])
         assert [t.evaluate("node => node.classList.contains('strange')") for t in tiles.all()] == [False, True]
-        assert atlas.bounding_box() == whole, "the page was laid out anew"
+        assert image_map.bounding_box() == whole, "the page was laid out anew"
         point(0.5, 0.03)
         expect(words).to_have_text("bag, number 1; nearest: bag, coat.")
         point(0.5, 0.5)  # no dot within reach: the last one stays
@@ -81,7 +81,7 @@ def test_a_dot_pointed_at_shows_its_image_and_its_neighbours(tmp_path, server, b
         seen = [canvas.screenshot()]
         choices.nth(1).click()
         expect(choices.nth(1)).to_have_attribute("aria-pressed", "true")
-        expect(atlas.get_by_test_id("heading")).to_have_text("Nearest by features")
+        expect(image_map.get_by_test_id("heading")).to_have_text("Nearest by features")
         expect(words).to_have_text("coat, number 3; nearest: ankle boot, bag.")  # of 3: 5 - near[2]
         point(1, 1)
         expect(words).to_contain_text("bag, number 0;")  # upside down
@@ -117,5 +117,5 @@ def test_a_dot_pointed_at_shows_its_image_and_its_neighbours(tmp_path, server, b
         page.set_viewport_size({"width": 400, "height": 900})
         page.wait_for_timeout(300)
         box = canvas.bounding_box()
-        assert atlas.locator(".panel").bounding_box()["y"] >= box["y"] + box["height"], "below the map"
+        assert image_map.locator(".panel").bounding_box()["y"] >= box["y"] + box["height"], "below the map"
         assert not errors, errors

@@ -24,7 +24,7 @@ CELLS = [
     "if times > 1:\n"
     "    first.add_loss('mine', lambda r, f: (f - r).mean(), lambda f: -f.mean())\n"
     "    second.add_loss('bad', max, min)",
-    "print('plays:', first._task is not None and not first._task.done())",
+    "print('plays:', first.session.task is not None and not first.session.task.done())",
 ]
 
 

@@ -61,9 +61,9 @@ class Pad:
 
     def __init__(self, page, k, size):
         self.page, self.size = page, size
-        self.root = page.locator(".ganedu-pad").nth(k)
+        self.root = page.locator(".ganedu-sketch").nth(k)
         self.pad, self.answer, self.words, self.nothing = map(self.at, ("pad", "answer", "words", "nothing"))
-        self.sliders = lab.widgets(page, ".ganedu-pad").nth(k).locator(".noUi-handle")
+        self.sliders = lab.widgets(page, ".ganedu-sketch").nth(k).locator(".noUi-handle")
         self.pad.scroll_into_view_if_needed()
 
     def at(self, name):
@@ -209,12 +209,12 @@ def test_a_slow_kernel_gets_few_drawings_and_the_last_one(page):
     pad.at("pen").click()
     pad.sliders.nth(1).press("End")
     pad.seen()
-    before = int(pad.root.get_attribute("data-told"))
+    before = int(pad.root.get_attribute("data-sent"))
     pad.stroke((3, 3), (25, 3), (25, 25), (3, 25), (3, 3), steps=20)
     drawn = pad.seen()
-    told = int(pad.root.get_attribute("data-told")) - before
+    sent = int(pad.root.get_attribute("data-sent")) - before
     assert (pad.seen(pad.answer) == drawn).all() and drawn.any()
-    assert 2 <= told < 40, f"{told} drawings were sent for 80 places"
+    assert 2 <= sent < 40, f"{sent} drawings were sent for 80 places"
     pad.sliders.nth(1).press("Home")
 
 
