@@ -238,7 +238,27 @@ def parser() -> argparse.ArgumentParser:
                    help="set a parameter, as often as you like")  # fmt: skip
     p.add_argument("--out", type=Path, help="the executed notebook: a file, or a folder (runs)")
 
-    p = command(train, "train a GAN on images")
+    _arguments_of_train(command(train, "train a GAN on images"))
+    _arguments_of_sample(command(sample, "draw images from a trained GAN"))
+
+    p = command(doctor, "examine a run, and say what is wrong with it, most likely cause first")
+    p.add_argument("dir", type=Path, metavar="DIR", help="folder of the run; status 0: healthy, 1: sick")
+
+    p = command(report, "judge runs side by side, and write what was found as a notebook, a page and a file of figures")
+    p.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help="folder of a run; all on the same data")
+    p.add_argument("--n", type=_whole, default=2000, metavar="N", help="fakes of each run, 256 or more (2000)")
+    p.add_argument("--out", type=Path, metavar="FOLDER",
+                   help="folder of the three files (DIR/report; of several runs, runs/report)")  # fmt: skip
+
+    command(data, "say which data sets there are, where, and how large")
+
+    p = command(student, "write the notebooks without their solutions")
+    p.add_argument("dir", type=Path, metavar="DIR")
+    p.add_argument("--force", action="store_true", help="overwrite notebooks that are there")
+    return top
+
+
+def _arguments_of_train(p: argparse.ArgumentParser) -> None:
     p.add_argument("model", help="mlp, dcgan, or cgan (a DCGAN that is told the class)")
     p.add_argument("--data", help="digits (default), fashion, mnist70k, fashion70k, shapes, or a folder of images")
     p.add_argument("--image-size", type=_whole, metavar="N", help="16, 28, 32, 64 or 128; the data's own by default")
@@ -257,7 +277,8 @@ def parser() -> argparse.ArgumentParser:
         "--resume", action="store_true", help="go on with the run in --out, to the numbers of an unbroken one"
     )
 
-    p = command(sample, "draw images from a trained GAN")
+
+def _arguments_of_sample(p: argparse.ArgumentParser) -> None:
     p.add_argument("dir", type=Path, metavar="DIR", help="folder of the run")
     p.add_argument("--n", type=_whole, default=64, metavar="N", help="how many (64)")
     p.add_argument(
@@ -266,22 +287,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0, metavar="N", help="equal seeds give equal images (0)")
     p.add_argument("--out", type=Path, metavar="FILE",
                    help=".npy: float32 (N, C, H, W) in [-1, 1]; .png: a picture of all (DIR/samples.png)")  # fmt: skip
-
-    p = command(doctor, "examine a run, and say what is wrong with it, most likely cause first")
-    p.add_argument("dir", type=Path, metavar="DIR", help="folder of the run; status 0: healthy, 1: sick")
-
-    p = command(report, "judge runs side by side, and write what was found as a notebook, a page and a file of figures")
-    p.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help="folder of a run; all on the same data")
-    p.add_argument("--n", type=_whole, default=2000, metavar="N", help="fakes of each run, 256 or more (2000)")
-    p.add_argument("--out", type=Path, metavar="FOLDER",
-                   help="folder of the three files (DIR/report; of several runs, runs/report)")  # fmt: skip
-
-    command(data, "say which data sets there are, where, and how large")
-
-    p = command(student, "write the notebooks without their solutions")
-    p.add_argument("dir", type=Path, metavar="DIR")
-    p.add_argument("--force", action="store_true", help="overwrite notebooks that are there")
-    return top
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -20,7 +20,8 @@ from torch import nn
 from torch.utils import _pytree as tree
 
 import ganedu
-from ganedu import checkpoints, data, doctor, losses, metrics, models, plots, sampling, steps, widgets
+from ganedu import checkpoints, data, doctor, losses, metrics, models, pixels, plots, sampling, steps, widgets
+from ganedu.course import stored
 from ganedu.data import folders, shapes
 from ganedu.doctor import patients, watch
 from ganedu.metrics import _inputs, entanglement
@@ -436,6 +437,7 @@ TENSORS = {
     augment.overfitting: plain(augment.overfitting, rows(N, 1)[:, 0]),
     checkpoints.write: written,
     folders.write_images: written,
+    pixels.as_float: plain(pixels.as_float, data.to_uint8(images())),
     data.to_float: plain(data.to_float, data.to_uint8(images())),
     data.to_uint8: plain(data.to_uint8, images()),
     data.to_channels: lambda x: [data.to_channels(x(data.to_uint8(images(channels=c))), 4 - c) for c in (1, 3)],
@@ -519,8 +521,8 @@ TENSORS = {
     restoration.biharmonic: plain(restoration.biharmonic, images(2), mask(2)),
     shapes.render: lambda x: shapes.render(scenes(x), 16),
     watch.last_operation: lambda x: watch.last_operation(x(A).clone().requires_grad_().tanh()),
-    watch.nearest: lambda x: [watch.nearest(x(A)), watch.nearest(x(images(side=32)), x(images(side=32)))],
-    watch.neighbours: plain(watch.neighbours, images()),
+    watch.as_rows: plain(watch.as_rows, images(side=32)), watch.nearest_other: plain(watch.nearest_other, A),
+    watch.pixel_correlation: plain(watch.pixel_correlation, images()),
     pix2pix.edges: plain(pix2pix.edges, images()),
     pix2pix.silhouettes: plain(pix2pix.silhouettes, data.to_uint8(images())),
     pix2pix.check_outline: plain(pix2pix.check_outline, mask()),
@@ -724,6 +726,16 @@ def test_a_run_of_a_recipe_lives_there(device, tmp_path, monkeypatch):
     assert {t.device.type for t in got.values()} == {"cpu"}
 
 
+def test_what_is_stored_goes_there(device, tmp_path, monkeypatch):
+    monkeypatch.setattr(stored, "FOLDER", tmp_path)
+    net = stored.rounded(G().to(device))
+    assert stored.write("99_x", {}, stored.half(net, "G")) > 0
+    again = stored.network(G().to(device), "99_x", "G")
+    assert sampling.device_of(again).type == device
+    for a, b in zip(again.parameters(), net.parameters(), strict=True):
+        assert torch.equal(a.cpu(), b.detach().cpu())
+
+
 def test_widgets_show_what_is_there(device):
     g = G().to(device)
     answer = lambda ink: g(ink.flatten()[:Z][None].to(device)) / 50  # noqa: E731
@@ -741,6 +753,8 @@ ELSEWHERE = {  # public functions without a case above: why
     "models.n_parameters": "counts", "metrics.judges.train_judge": "test_a_judge_is_trained_where_the_images_are",
     "widgets.pictures.watch": "test_a_trainer_runs_on_the_device_that_it_is_given",
     "toys.worlds.train": "test_worlds_train_there", "topics.perceptual.mix": "takes functions",
+    **{f"course.stored.{name}": "test_what_is_stored_goes_there" for name in ("network", "half", "rounded", "write")},
+    "course.stored.tensors": "gives what is on disk", "runs.recipes.check_weights": "compares shapes",
     "checkpoints.check_fits": "test_a_checkpoint_goes_on_on_another_device",
     "checkpoints.unflatten_optimiser": "test_a_checkpoint_goes_on_on_another_device",
 }  # fmt: skip
