@@ -71,7 +71,7 @@ def check(folders: list[str | Path], n: int):
 
     folders = [Path(folder) for folder in folders]
     _check_folders(folders)
-    settings = [recipes.read(folder)[1] for folder in folders]
+    settings = [recipes.read_run(folder)[1] for folder in folders]
     for folder, other in zip(folders[1:], settings[1:], strict=True):
         _check_comparable(folders[0], settings[0], folder, other)
     first = settings[0]

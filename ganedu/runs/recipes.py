@@ -29,11 +29,11 @@ RECIPES = {
     "cgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.0, 0.99], "ema": 0.99, "r1": 0.1},
 }
 
-GIVEN = ("model", "data", "image_size", "channels", "width", "seed")  # what `settle` makes all settings from
+GIVEN = ("model", "data", "image_size", "channels", "width", "seed")  # what `prepare` makes all settings from
 TUNED = ("z_dim", "batch_size", "lr", "betas", "ema", "r1")  # and what it lets you put in place of the recipe's
 
 
-def settle(
+def prepare(
     model: str, data: str, image_size=None, channels=None, width=None, seed: int = 0, **tuned
 ) -> tuple[dict, Images]:
     """(settings, images) of a run: the model's recipe, and what was given in its place.
@@ -78,8 +78,8 @@ def _check_tuned(name: str, value) -> None:
         raise ValueError(f"{name}={value!r} does not fit: give {allowed}.")
 
 
-def given(settings: dict) -> dict:
-    """What `settle` makes these settings from again, whatever the recipes have become since."""
+def arguments(settings: dict) -> dict:
+    """What `prepare` makes these settings from again, whatever the recipes have become since."""
     return {k: settings[k] for k in (*GIVEN, *TUNED) if k in settings}
 
 
@@ -101,7 +101,7 @@ def trainer(settings: dict, images: Images) -> Trainer:
     return result
 
 
-def read(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
+def read_run(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
     """(tensors, settings) of the run of `train` in `folder`.
 
     Raises FileNotFoundError when there is no checkpoint, ValueError when it is damaged, a pickle, or of another game.
@@ -123,10 +123,10 @@ def read(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
 def load_trainer(folder: str | Path) -> Trainer:
     """The Trainer of the run of `train` in `folder`, where its checkpoint left it.
 
-    Raises what `read`, `settle` and `Trainer.load` raise: its data must still be there, and fit.
+    Raises what `read_run`, `prepare` and `Trainer.load` raise: its data must still be there, and fit.
     """
-    settings = read(folder)[1]
-    result = trainer(*settle(**given(settings)))
+    settings = read_run(folder)[1]
+    result = trainer(*prepare(**arguments(settings)))
     result.load(folder)
     return result
 
@@ -136,7 +136,7 @@ def load_generator(folder: str | Path) -> tuple[nn.Module, dict]:
 
     Raises FileNotFoundError when there is no checkpoint, ValueError when it is damaged, a pickle, or another model's.
     """
-    tensors, settings = read(folder)
+    tensors, settings = read_run(folder)
     G = _players(settings)[0]
     average = {k.removeprefix("ema.module."): v for k, v in tensors.items() if k.startswith("ema.module.")}
     checkpoints.check_fits({f"G.{k}": v for k, v in average.items()}, {"G": G.state_dict()}, folder)

@@ -253,7 +253,7 @@ def test_usage_errors_end_with_status_2(arguments):
 
 def test_few_images_held_out_and_few_classes(runs, digits):
     few = data.Images("few", digits.x, digits.labels, digits.x_test[:255], digits.labels_test[:255], data.DIGITS)
-    own = recipes.read(runs / "cgan")[1]
+    own = recipes.read_run(runs / "cgan")[1]
     with pytest.raises(ValueError, match="holds out 255 images, and distances need 256"):
         write._check_images(few, [runs / "cgan"], [own])
     other = data.Images("digits", digits.x, digits.labels, digits.x_test, digits.labels_test, tuple("abcdefghij"))
