@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import log_softmax, logsigmoid
 
 from ganedu import losses, models, steps, training
-from ganedu.topics import cyclegan, infogan, perceptual, restoration, vae
+from ganedu.topics import cyclegan, infogan, perceptual, pix2pix, restoration, vae
 
 LR_G, LR_D, N, DIM, Z, K = 0.05, 0.03, 8, 2, 3, 4
 
@@ -555,7 +555,7 @@ def test_a_turn_of_cyclegan_moves_one_side_only(side):
 def test_cyclegan_step_runs_on_images_in_the_trainer():
     torch.set_default_dtype(torch.float32)
     players = {"G": cyclegan.Translator(1, 4, 1), "F": cyclegan.Translator(1, 4, 1)}
-    players |= {"D_A": cyclegan.Patches(1, 4), "D_B": cyclegan.Patches(1, 4)}
+    players |= {k: pix2pix.PatchDiscriminator(1, 4, outline=False) for k in ("D_A", "D_B")}
     for name, pair in (("opt_G", "GF"), ("opt_D", ("D_A", "D_B"))):
         players[name] = torch.optim.Adam([w for k in pair for w in players[k].parameters()], 1e-3)
     images = cyclegan.Unpaired(*(torch.randint(256, (9, 1, 16, 16), dtype=torch.uint8) for _ in range(2)))

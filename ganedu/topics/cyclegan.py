@@ -15,7 +15,6 @@ from ..data import shapes
 from ..losses import Loss, non_saturating
 from ..pixels import to_float
 from ..sampling import answers
-from .pix2pix import PatchDiscriminator
 
 DAY, NIGHT = ("white", "sand"), ("night",)  # backgrounds of the two domains
 _BACKGROUNDS = tuple(shapes.BACKGROUNDS)
@@ -115,19 +114,6 @@ class Translator(nn.Module):
                 f"this translator takes pictures (N, {self.channels}, H, W), sides even and 8 or more: got {_what(x)}."
             )
         return self.net(x)
-
-
-class Patches(PatchDiscriminator):
-    """Pictures (N, channels, H, W) -> logits, one for each patch of each picture; no condition.
-
-    `pix2pix.PatchDiscriminator` without its outline: a logit sees `patch` pixels a side, 4, 10 or 22.
-    """
-
-    def __init__(self, channels: int = 3, width: int = 16, patch: int = 10):
-        super().__init__(channels, width, patch, outline=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x, x)
 
 
 def translate(G: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
