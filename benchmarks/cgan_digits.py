@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--out", type=Path, help="folder of a run to measure in place of training")
     args = parser.parse_args()
-    measure = Measure(recipes.settle("cgan", "digits")[1])
+    measure = Measure(recipes.prepare("cgan", "digits")[1])
     print(f"{machine.cores()} cores, {torch.get_num_threads()} threads, {machine.speed(3.0):.0f} DCGAN steps a second")
     print(f"the judge names {measure.real_accuracy:.3f} of 1,000 held-out digits; recall of the real digits:")
     for name, (real, other) in (("held out", (measure.test, measure.train)), ("halves", measure.halves)):
@@ -93,7 +93,7 @@ def main() -> int:
     else:
         rows = []
         for seed in range(args.seeds):
-            trainer = recipes.trainer(*recipes.settle("cgan", "digits", seed=seed))
+            trainer = recipes.trainer(*recipes.prepare("cgan", "digits", seed=seed))
             for _ in trainer.run(seconds=args.seconds):
                 pass
             rows.append(measure(trainer.averaged()))

@@ -64,7 +64,7 @@ class Measure:
 
 def ours(images, measure: Measure, seed: int, seconds: float) -> tuple[dict[float, float], float]:
     """({seconds: distance}, images a second) of one run of the recipe."""
-    settings, _ = recipes.settle("dcgan", "fashion70k", seed=seed)
+    settings, _ = recipes.prepare("dcgan", "fashion70k", seed=seed)
     trainer = recipes.trainer(settings, images)
     left = [t for t in CHECKPOINTS if t < seconds]
     found = {}
@@ -158,7 +158,7 @@ def main() -> int:
     if args.cpu:  # two threads on a busy core wait for each other, and both loops would be timed at that
         torch.set_num_threads(1)
         training.time = SimpleNamespace(perf_counter=time.process_time)
-    images = recipes.settle("dcgan", "fashion70k")[1]
+    images = recipes.prepare("dcgan", "fashion70k")[1]
     measure = Measure(images, args.judge_steps, args.judge)
     print(f"{machine.cores()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(f"judge: {measure.accuracy:.3f} of the held-out images; {N:,} training images are at {measure.floor:.2f}")

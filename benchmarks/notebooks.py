@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("notebooks", nargs="*", help="numbers or names; all by default")
     parser.add_argument("--write", action="store_true", help="store the seconds for notebook 00")
     args = parser.parse_args()
-    paths = [notebooks.find(name) for name in args.notebooks] or notebooks.notebooks()
+    paths = [notebooks.find(name) for name in args.notebooks] or notebooks.listing()
     speed = machine.speed(3.0)
     print(f"{machine.cores()} cores, {speed:.0f} DCGAN steps a second")
     print(f"{'notebook':<28}{'seconds':>9}{'first figure':>14}{'GB':>7}")

@@ -35,7 +35,7 @@ def lab(args) -> None:
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks.folder()}", f"--port={args.port}"]
     command += args.rest
     if all(a.startswith("-") for a in args.rest):  # nothing that may be a page to open
-        command.append(notebooks.notebooks()[0].as_posix())
+        command.append(notebooks.listing()[0].as_posix())
     if _call(command):
         raise RuntimeError("JupyterLab ended with an error; what it said stands above.")
 
@@ -98,12 +98,12 @@ def train(args) -> None:
     given = {k: getattr(args, k) for k in ("data", "image_size", "channels", "width", "seed")}
     given = {"model": args.model, **{k: v for k, v in given.items() if v is not None}, **dict(args.tuned)}
     if args.resume:
-        before = recipes.read(out)[1]
+        before = recipes.read_run(out)[1]
         _agree(out, given, before)
-        given = recipes.given(before)
+        given = recipes.arguments(before)
     elif (out / checkpoints.CHECKPOINT).exists():
         raise ValueError(f"{out} already holds a run: go on with it by --resume, or choose another folder by --out.")
-    settings, images = recipes.settle(**{"data": "digits", **given})
+    settings, images = recipes.prepare(**{"data": "digits", **given})
     trainer = recipes.trainer(settings, images)
     if args.resume:
         _agree(out, settings, before)

@@ -124,7 +124,7 @@ def test_samples_are_float32_in_range_and_equal_for_equal_seeds(runs, tmp_path):
 
 def test_sample_equals_what_the_trainer_would_draw(runs, tmp_path):
     settings = checkpoints.read(runs / "dcgan")[1]["settings"]
-    images = recipes.settle(**{k: settings[k] for k in ("model", "data", "image_size", "channels", "width")})[1]
+    images = recipes.prepare(**{k: settings[k] for k in ("model", "data", "image_size", "channels", "width")})[1]
     trainer = recipes.trainer(settings, images)
     trainer.load(runs / "dcgan")
     main(["sample", str(runs / "dcgan"), "--n", "6", "--seed", "3", "--out", str(tmp_path / "x.npy")])
@@ -243,7 +243,7 @@ def test_numbers_of_the_recipe_are_set_by_name_and_kept_when_resumed(tmp_path):
         tmp_path / "r",
     )
     assert main([*train, "--steps", "2", "--out", str(out)]) == 0
-    before = recipes.read(out)[1]
+    before = recipes.read_run(out)[1]
     assert (before["r1"], before["betas"], before["z_dim"]) == (0.1, [0, 0.9], 3)
     assert main(["train", "dcgan", "--steps", "4", "--resume", "--out", str(out)]) == 0
     assert main([*train, "--steps", "5", "--resume", "--out", str(out)]) == 0

@@ -26,7 +26,7 @@ from ganedu.data import folders, shapes
 from ganedu.doctor import patients, watch
 from ganedu.metrics import _inputs, entanglement
 from ganedu.report import summary
-from ganedu.runs import recipes, zoo
+from ganedu.runs import recipes
 from ganedu.topics import (
     augment,
     cyclegan,
@@ -205,13 +205,11 @@ ANYWHERE = {
     restoration.between: lambda net, x: [*restoration.between(net(flat_D()), x(flat_D()), 0.5).state_dict().values()],
     pix2pix.translate: lambda net, x: pix2pix.translate(net(unet()), x(mask())),
     cyclegan.translate: lambda net, x: cyclegan.translate(net(translator()), x(images())),
-    cyclegan.read: lambda net, x: tuple(cyclegan.read(net(judge(12, 3, 32)), x(images(channels=3, side=32)))),
-    cyclegan.kept: lambda net, x: cyclegan.kept(
+    cyclegan.recognise: lambda net, x: tuple(cyclegan.recognise(net(judge(12, 3, 32)), x(images(channels=3, side=32)))),
+    cyclegan.score: lambda net, x: cyclegan.score(
         net(judge(12, 3, 32)), net(images(channels=3, side=32)), {k: x(v) for k, v in scene().items()}
     ),
     vae.bound: lambda net, x: vae.bound(x(images()), net(encoder()), net(G()), 0.5),
-    zoo.measure: lambda net, x: zoo.measure(net(G(CLASSES)), moved(data_set(), x), net(judge()), 30),
-    zoo.yardstick: lambda net, x: zoo.yardstick(moved(data_set(), x), net(judge()), 30),
     summary.nearest_images: lambda net, x: summary.nearest_images(net(images()), x(data.to_uint8(images(20)))),
     doctor.examine: lambda net, x: str(examined(net, x)),
 }  # fmt: skip
@@ -307,12 +305,14 @@ def vae_gan(to):
 
 
 def translating(to):
-    p = players(to, cyclegan.PatchDiscriminator(1, 4), G=unet())
+    p = players(to, pix2pix.PatchDiscriminator(1, 4), G=unet())
     return pix2pix.pix2pix_step(images().to(to), mask().to(to), **p)
 
 
 def cycling(to):
-    p = {k: translator().to(to) for k in "GF"} | {k: cyclegan.Patches(1, 4).to(to) for k in ("D_A", "D_B")}
+    p = {k: translator().to(to) for k in "GF"} | {
+        k: pix2pix.PatchDiscriminator(1, 4, outline=False).to(to) for k in ("D_A", "D_B")
+    }
     return cyclegan.cyclegan_step(
         images().to(to), images().to(to), **p, opt_G=adam(p["G"], p["F"]), opt_D=adam(p["D_A"], p["D_B"])
     )
@@ -468,8 +468,8 @@ TENSORS = {
     latent.lerp: plain(latent.lerp, A[0], A[1], torch.tensor([0.1, 0.7])),
     latent.slerp: lambda x: latent.slerp(x(A[0]), x(A[1]), torch.tensor([0.1, 0.7])),
     latent.direction: lambda x: [latent.direction(x(A), x(y)) for y in (A[:, 0], A[:, 0] > 0)],
-    latent.told: lambda x: [latent.told(x(A[0]), x(A), x(y), x(A), x(y)) for y in (A[:, 0], A[:, 0] > 0)],
-    latent.put: plain(latent.put, A, torch.tensor([1.0, 0, 0]), 0.5),
+    latent.explained: lambda x: [latent.explained(x(A[0]), x(A), x(y), x(A), x(y)) for y in (A[:, 0], A[:, 0] > 0)],
+    latent.set_coordinate: plain(latent.set_coordinate, A, torch.tensor([1.0, 0, 0]), 0.5),
     **{f: plain(f, A[:, 0], A[:, 1]) for loss in losses.ALL for f in loss[1:3]},
     _inputs.check_features: plain(_inputs.check_features, A, B, 2),
     metrics.inception_score: plain(metrics.inception_score, A.softmax(1)),
@@ -529,7 +529,7 @@ TENSORS = {
     pix2pix.follows: plain(pix2pix.follows, mask(), mask()),
     pix2pix.spread: plain(pix2pix.spread, images()[:, None]),
     pix2pix.nearest_outline: lambda x: pix2pix.nearest_outline(x(mask()), mask(20), 3),
-    cyclegan.on: lambda x: cyclegan.on(scenes(x), "night"),
+    cyclegan.with_background: lambda x: cyclegan.with_background(scenes(x), "night"),
     cyclegan.rim: plain(cyclegan.rim, images()),
     vae.gaussian_kl: plain(vae.gaussian_kl, A, A),
     vae.gaussian_log_likelihood: plain(vae.gaussian_log_likelihood, images(), images() / 2, 0.5),
@@ -564,7 +564,6 @@ MODULES = {
     pix2pix.UNet: (lambda: pix2pix.UNet(1, 4, z_dim=2), mask()),
     pix2pix.PatchDiscriminator: (lambda: pix2pix.PatchDiscriminator(1, 4), images(), mask()),
     cyclegan.Translator: (lambda: cyclegan.Translator(1, 4, 1), images()),
-    cyclegan.Patches: (lambda: cyclegan.Patches(1, 4), images()),
     restoration.Restorer: (lambda: restoration.Restorer(1, 4, 4, 1, True, 1), torch.cat([images(), mask()], 1)),
     augment.Augmented: (lambda: augment.Augmented(D()), images()),
     stacked.StackedLinear: (lambda: stacked.StackedLinear(1, 3, 2, worlds.streams(0, 0)), A[None]),
@@ -714,7 +713,7 @@ def test_worlds_train_there(device):
 
 
 def test_a_run_of_a_recipe_lives_there(device, tmp_path, monkeypatch):
-    settings, there = recipes.settle("cgan", "digits", image_size=16, width=2, z_dim=Z, batch_size=N)
+    settings, there = recipes.prepare("cgan", "digits", image_size=16, width=2, z_dim=Z, batch_size=N)
     run = recipes.trainer(settings, there, device)
     [*run.run(steps=2)]
     run.save(tmp_path, settings)

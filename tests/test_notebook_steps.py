@@ -77,7 +77,7 @@ def two_way_translators() -> dict:
     """Translators both ways and their two D of patches in float64, with one optimiser a side."""
     torch.manual_seed(0)
     G, F = (cyclegan.Translator(1, width=4, blocks=1).double() for _ in range(2))
-    D_A, D_B = (cyclegan.Patches(1, width=4).double() for _ in range(2))
+    D_A, D_B = (pix2pix.PatchDiscriminator(1, width=4, outline=False).double() for _ in range(2))
     sides = {"opt_G": [*G.parameters(), *F.parameters()], "opt_D": [*D_A.parameters(), *D_B.parameters()]}
     opts = {name: torch.optim.Adam(side, 1e-2, betas=(0.5, 0.99)) for name, side in sides.items()}
     return {"G": G, "F": F, "D_A": D_A, "D_B": D_B, **opts}

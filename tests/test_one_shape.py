@@ -75,9 +75,9 @@ CASES = {
     "slerp": (lambda a, b: latent.slerp(a, b, 0.5), ("d,d->d",)),
     "lerp, t": (lambda a, t: latent.lerp(a, 2 * a, t), ("d,->d", "d,t->td")),
     "slerp, t": (lambda a, t: latent.slerp(a, a.flip(0) + a, t), ("d,->d", "d,t->td")),
-    "put": (lambda z, v: latent.put(z, axis(z), v), ("nd,->nd", "nd,n->nd")),
-    "told": (lambda z, y: latent.told(axis(z), z, y, z, y), ("nd,n->",)),
-    "told, True or False": (lambda z, y: latent.told(axis(z), z, y > y.mean(), z, y > y.mean()), ("nd,n->",)),
+    "set_coordinate": (lambda z, v: latent.set_coordinate(z, axis(z), v), ("nd,->nd", "nd,n->nd")),
+    "explained": (lambda z, y: latent.explained(axis(z), z, y, z, y), ("nd,n->",)),
+    "explained, True or False": (lambda z, y: latent.explained(axis(z), z, y > y.mean(), z, y > y.mean()), ("nd,n->",)),
     "Code.nll": (CODE.nll, ("ns,ns->",)),
 }  # fmt: skip
 # what is documented beside the letters
@@ -85,8 +85,8 @@ NEEDS = {
     **{f"{x.name}, {player}": lambda s: "w" not in s or min(s["n"], s.get("m", 2)) > 1
        for x in losses.ALL for player in "DG"},
     "mig": lambda s: s["d"] > 1,
-    "told": lambda s: s["n"] > 1,
-    "told, True or False": lambda s: s["n"] > 1,
+    "explained": lambda s: s["n"] > 1,
+    "explained, True or False": lambda s: s["n"] > 1,
     "punch": lambda s: s["i"] == 1 and s["w"] > 1,
     "Code.nll": lambda s: s["s"] == CODE.size,
 }  # fmt: skip

@@ -30,7 +30,7 @@ def folder() -> Path:
     )
 
 
-def notebooks() -> list[Path]:
+def listing() -> list[Path]:
     """All notebooks of the course, in order."""
     return sorted(folder().glob(PATTERN))
 
@@ -42,10 +42,10 @@ def find(name: str) -> Path:
     """
     wanted = name.removesuffix(".ipynb")
     wanted = wanted.zfill(2) if wanted.isdigit() else wanted
-    found = [n for n in notebooks() if wanted and (n.stem.startswith(wanted) or n.stem[3:].startswith(wanted))]
+    found = [n for n in listing() if wanted and (n.stem.startswith(wanted) or n.stem[3:].startswith(wanted))]
     if len(found) != 1:
         which = f"{name!r} could be {len(found)} notebooks" if found else f"there is no notebook {name!r}"
-        raise ValueError(f"{which}: choose one of {', '.join(n.stem for n in found or notebooks())}.")
+        raise ValueError(f"{which}: choose one of {', '.join(n.stem for n in found or listing())}.")
     return found[0]
 
 
@@ -97,7 +97,7 @@ def student_edition(target: Path, overwrite: bool = False) -> dict[str, int]:
     target = Path(target)
     if target.resolve() == folder():
         raise ValueError(f"{target} holds the notebooks with their solutions: choose another folder.")
-    there = [n.name for n in notebooks() if (target / n.name).exists()]
+    there = [n.name for n in listing() if (target / n.name).exists()]
     if there and not overwrite:
         raise FileExistsError(
             f"{target} already holds {', '.join(there)}, and somebody may have worked in them: choose another folder, "
@@ -107,7 +107,7 @@ def student_edition(target: Path, overwrite: bool = False) -> dict[str, int]:
     if (badges := folder() / "badges").is_dir():
         shutil.copytree(badges, target / "badges", dirs_exist_ok=True)
     removed = {}
-    for notebook in notebooks():
+    for notebook in listing():
         edition, removed[notebook.stem] = without_solutions(nbformat.read(notebook, as_version=4))
         nbformat.write(edition, target / notebook.name)
     return removed

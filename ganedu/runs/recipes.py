@@ -29,11 +29,11 @@ RECIPES = {
     "cgan": {"width": 8, "z_dim": 64, "batch_size": 64, "lr": 3e-3, "betas": [0.0, 0.99], "ema": 0.99, "r1": 0.1},
 }
 
-GIVEN = ("model", "data", "image_size", "channels", "width", "seed")  # what `settle` makes all settings from
+GIVEN = ("model", "data", "image_size", "channels", "width", "seed")  # what `prepare` makes all settings from
 TUNED = ("z_dim", "batch_size", "lr", "betas", "ema", "r1")  # and what it lets you put in place of the recipe's
 
 
-def settle(
+def prepare(
     model: str, data: str, image_size=None, channels=None, width=None, seed: int = 0, **tuned
 ) -> tuple[dict, Images]:
     """(settings, images) of a run: the model's recipe, and what was given in its place.
@@ -78,8 +78,8 @@ def _check_tuned(name: str, value) -> None:
         raise ValueError(f"{name}={value!r} does not fit: give {allowed}.")
 
 
-def given(settings: dict) -> dict:
-    """What `settle` makes these settings from again, whatever the recipes have become since."""
+def arguments(settings: dict) -> dict:
+    """What `prepare` makes these settings from again, whatever the recipes have become since."""
     return {k: settings[k] for k in (*GIVEN, *TUNED) if k in settings}
 
 
@@ -104,7 +104,7 @@ def trainer(settings: dict, images: Images, device=None) -> Trainer:
     return result
 
 
-def read(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
+def read_run(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
     """(tensors, settings) of the run of `train` in `folder`.
 
     Raises FileNotFoundError when there is no checkpoint, ValueError when it is damaged, a pickle, or of another game.
@@ -143,10 +143,10 @@ def _settings(header: dict, folder: str | Path) -> dict:
 def load_trainer(folder: str | Path, device=None) -> Trainer:
     """The Trainer of the run of `train` in `folder`, where its checkpoint left it; on `device`, as `trainer`.
 
-    Raises what `read`, `settle` and `Trainer.load` raise: its data must still be there, and fit.
+    Raises what `read_run`, `prepare` and `Trainer.load` raise: its data must still be there, and fit.
     """
     settings = read_header(folder)[1]
-    result = trainer(*settle(**given(settings)), device)
+    result = trainer(*prepare(**arguments(settings)), device)
     result.load(folder)
     return result
 
@@ -157,7 +157,7 @@ def load_generator(folder: str | Path) -> tuple[nn.Module, dict]:
     On the CPU, wherever it was trained. Raises FileNotFoundError when there is no checkpoint, ValueError when it is
     damaged, a pickle, or another model's.
     """
-    tensors, settings = read(folder)
+    tensors, settings = read_run(folder)
     G = _players(settings)[0]
     average = {k.removeprefix("ema.module."): v for k, v in tensors.items() if k.startswith("ema.module.")}
     checkpoints.check_fits({f"G.{k}": v for k, v in average.items()}, {"G": G.state_dict()}, folder)

@@ -15,7 +15,6 @@ from ..data import shapes
 from ..losses import Loss, non_saturating
 from ..pixels import as_float, check, to_float
 from ..sampling import answers
-from .pix2pix import PatchDiscriminator
 
 DAY, NIGHT = ("white", "sand"), ("night",)  # backgrounds of the two domains
 _BACKGROUNDS = tuple(shapes.BACKGROUNDS)
@@ -64,8 +63,8 @@ def draw(n: int, backgrounds: str | tuple[str, ...], seed: int) -> dict[str, Ten
     return {**factors, "background": of[torch.randint(len(of), (n,), generator=numbers)]}
 
 
-def on(factors: dict[str, Tensor], background: str) -> dict[str, Tensor]:
-    """The same scenes with one background for all: `on(day, "night")` is the true mapping, known for scoring alone.
+def with_background(factors: dict[str, Tensor], background: str) -> dict[str, Tensor]:
+    """The same scenes with one background for all; with "night" the true mapping of a day, known for scoring alone.
 
     Raises ValueError for a background that there isn't.
     """
@@ -116,19 +115,6 @@ class Translator(nn.Module):
         return self.net(x)
 
 
-class Patches(PatchDiscriminator):
-    """Pictures (N, channels, H, W) -> logits, one for each patch of each picture; no condition.
-
-    `pix2pix.PatchDiscriminator` without its outline: a logit sees `patch` pixels a side, 4, 10 or 22.
-    """
-
-    def __init__(self, channels: int = 3, width: int = 16, patch: int = 10):
-        super().__init__(channels, width, patch, outline=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x, x)
-
-
 def translate(G: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
     """G's answers to pictures (N, C, H, W), float in [-1, 1] or uint8, on the CPU; raises what G raises.
 
@@ -142,7 +128,7 @@ def translate(G: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
 
 
 class Seen(NamedTuple):
-    """What `read` sees in N pictures: indices as in `ganedu.data.shapes`, places in pixels, `night` from the judge."""
+    """What `recognise` finds, N each: indices as in `ganedu.data.shapes`, places in pixels, night from the judge."""
 
     night: Tensor  # (N,) bool
     shape: Tensor  # (N,) int64
@@ -156,7 +142,7 @@ def judge_classes() -> tuple[str, ...]:
     return tuple(f"{shape}, {time}" for time in ("day", "night") for shape in shapes.SHAPES)
 
 
-def read(judge: nn.Module, x: Tensor) -> Seen:
+def recognise(judge: nn.Module, x: Tensor) -> Seen:
     """What pictures (N, 3, H, H) of one shape each show, float in [-1, 1] or uint8.
 
     The judge, a classifier of `judge_classes`, names shape and domain. The rest is measured: the background is the
@@ -197,19 +183,19 @@ def _nearest(colours: Tensor, palette: dict[str, tuple[int, int, int]]) -> Tenso
     return torch.cdist(colours, to_float(torch.tensor([*palette.values()], dtype=torch.float32))).argmin(1)
 
 
-def kept(judge: nn.Module, x: Tensor, factors: dict[str, Tensor]) -> dict[str, float]:
+def score(judge: nn.Module, x: Tensor, factors: dict[str, Tensor]) -> dict[str, float]:
     """How far night pictures x (N, 3, H, H), float in [-1, 1], are the true ones of the scenes `factors`.
 
     - night: share that the judge takes for night; background: share whose rim's colour is nearest to night's;
     - shape, colour: shares in which they are read as what they were;
     - place: median distance of the place read to the place read in the true picture, in pixels;
     - error: mean |difference| a pixel to the true picture; black to white is 2.
-    Raises what `read` raises, and ValueError for another number of scenes.
+    Raises what `recognise` raises, and ValueError for another number of scenes.
     """
     if len(x) != len(factors["shape"]):
         raise ValueError(f"{len(x)} pictures of {len(factors['shape'])} scenes: give one picture a scene.")
-    true = to_float(shapes.render(on(factors, "night"), x.shape[-1]))
-    seen, there = read(judge, x), read(judge, true)
+    true = to_float(shapes.render(with_background(factors, "night"), x.shape[-1]))
+    seen, there = recognise(judge, x), recognise(judge, true)
     share = {
         "night": seen.night, "background": seen.background == _BACKGROUNDS.index("night"),
         "shape": seen.shape == factors["shape"].cpu(), "colour": seen.colour == factors["colour"].cpu(),

@@ -181,7 +181,7 @@ def direction(z: Tensor, y: Tensor) -> Tensor:
     return w / w.norm()
 
 
-def told(along: Tensor, z: Tensor, y: Tensor, z_new: Tensor, y_new: Tensor) -> float:
+def explained(along: Tensor, z: Tensor, y: Tensor, z_new: Tensor, y_new: Tensor) -> float:
     """What the coordinate z @ along tells of y on new z: 1 all, 0 no more than saying the same of every z.
 
     For numbers y (N,) R^2 of the straight line fitted on (z, y), against the mean of y. For True and False (accuracy -
@@ -204,7 +204,7 @@ def told(along: Tensor, z: Tensor, y: Tensor, z_new: Tensor, y_new: Tensor) -> f
     return ((right - (1 - share).maximum(share)) / share.minimum(1 - share)).item()
 
 
-def put(z: Tensor, along: Tensor, value: float | Tensor) -> Tensor:
+def set_coordinate(z: Tensor, along: Tensor, value: float | Tensor) -> Tensor:
     """z (N, z_dim) with its coordinate along the unit vector set to `value`, everything across it unchanged.
 
     `value` is one number, or one a row, (N,). Raises ValueError for other shapes, or a vector of another length than 1.

@@ -164,12 +164,13 @@ class UNet(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Pictures (N, channels, H, W) and their outlines -> logits (N * h * w,), one for each patch of each picture.
+    """Pictures (N, channels, H, W), and their outlines if it sees any -> logits (N * h * w,), one for each patch.
 
     One convolution (4x4, stride 2) a halving, LeakyReLU(0.2) after each: a logit sees `patch` pixels a side, 4, 10 or
     22. With patch=None it sees all, three halvings and a linear layer, for pictures of `image_size`: (N,). The outline
-    enters as one more channel; with outline=False it is ignored. Raises ValueError for another patch, or a picture and
-    an outline of two sizes. Source: Isola et al. 2017, section 3.2.2.
+    enters as one more channel; with outline=False none is needed, and one that is given is ignored. Raises ValueError
+    for another patch, a missing outline, or a picture and an outline of two sizes. Source: Isola et al. 2017, section
+    3.2.2.
     """
 
     def __init__(self, channels: int = 1, width: int = 16, patch: int | None = 10, outline=True, image_size: int = 28):
@@ -186,16 +187,21 @@ class PatchDiscriminator(nn.Module):
         self.net = nn.Sequential(*layers)
         self.head = nn.Conv2d(c, 1, 1 if patch else image_size >> halvings)
 
-    def forward(self, x: Tensor, outline: Tensor) -> Tensor:
-        return self.map(x, outline).flatten()  # every patch is one decision, as the losses take them
+    def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
+        return self.map(x, *conditions).flatten()  # every patch is one decision, as the losses take them
 
-    def map(self, x: Tensor, outline: Tensor) -> Tensor:
+    def map(self, x: Tensor, *conditions: Tensor) -> Tensor:
         """The logits (N, h, w) where they belong."""
-        if x.shape[2:] != outline.shape[2:] or len(x) != len(outline):
-            raise ValueError(f"pictures {tuple(x.shape)} and outlines {tuple(outline.shape)} do not fit each other.")
+        if self.outline and not conditions:
+            raise ValueError("this D sees an outline beside the picture: give both, or make it with outline=False.")
+        for outline in conditions:
+            if x.shape[2:] != outline.shape[2:] or len(x) != len(outline):
+                raise ValueError(
+                    f"pictures {tuple(x.shape)} and outlines {tuple(outline.shape)} do not fit each other."
+                )
         if self.patch is None and x.shape[2:] != (self.image_size,) * 2:
             raise ValueError(f"this D was made for {self.image_size} pixels, the pictures are {tuple(x.shape)}.")
-        return self.head(self.net(torch.cat([x, outline], 1) if self.outline else x)).squeeze(1)
+        return self.head(self.net(torch.cat([x, *conditions], 1) if self.outline else x)).squeeze(1)
 
 
 def translate(G: UNet, outline: Tensor, seed: int = 0, batch_size: int = 500) -> Tensor:

@@ -302,10 +302,10 @@ def test_the_report_ranks_and_prints():
 
 
 def test_the_command_line_says_the_same(tmp_path, capsys):
-    run = recipes.trainer(*recipes.settle("dcgan", "digits", image_size=16, width=2))
+    run = recipes.trainer(*recipes.prepare("dcgan", "digits", image_size=16, width=2))
     for _ in run.run(steps=4):
         pass
-    run.save(tmp_path, recipes.settle("dcgan", "digits", image_size=16, width=2)[0])
+    run.save(tmp_path, recipes.prepare("dcgan", "digits", image_size=16, width=2)[0])
     assert cli.main(["doctor", str(tmp_path)]) == 0
     assert capsys.readouterr().out.strip() == str(examine(tmp_path))
     with torch.no_grad():
@@ -313,7 +313,7 @@ def test_the_command_line_says_the_same(tmp_path, capsys):
     run.history["loss_D"] = [1.0] * run.step
     run.step = 300
     run.history = {k: [1.0] * 300 for k in run.history}
-    run.save(tmp_path, recipes.settle("dcgan", "digits", image_size=16, width=2)[0])
+    run.save(tmp_path, recipes.prepare("dcgan", "digits", image_size=16, width=2)[0])
     assert cli.main(["doctor", str(tmp_path)]) == 1
     assert "collapse" in capsys.readouterr().out
 
@@ -331,7 +331,7 @@ def test_a_folder_that_cannot_be_examined_says_so(tmp_path, capsys):
     (tmp_path / "file").write_text("no folder")
     refused(tmp_path / "file", "no checkpoint in")
 
-    settings, images = recipes.settle("dcgan", "digits", image_size=16, width=2)
+    settings, images = recipes.prepare("dcgan", "digits", image_size=16, width=2)
     recipes.trainer(settings, images).save(tmp_path / "whole", settings)
     whole = (tmp_path / "whole" / checkpoints.CHECKPOINT).read_bytes()
     for name, data in (("cut", whole[: len(whole) // 2]), ("empty", b""), ("text", b"x" * 99), ("pickle", b"PK\3\4")):

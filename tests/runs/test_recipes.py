@@ -12,7 +12,7 @@ from ganedu.runs import recipes
 
 def test_every_recipe_trains_and_is_read_back(tmp_path):
     for model in recipes.RECIPES:
-        settings, images = recipes.settle(model, "digits", image_size=16, width=2)
+        settings, images = recipes.prepare(model, "digits", image_size=16, width=2)
         trainer = recipes.trainer(settings, images)
         records = list(trainer.run(steps=4, every=2))
         assert [r["step"] for r in records] == [2, 4]
@@ -25,19 +25,19 @@ def test_every_recipe_trains_and_is_read_back(tmp_path):
 
 
 def test_settings_hold_what_was_given_and_the_recipe_for_the_rest():
-    settings, images = recipes.settle("cgan", "digits", image_size=32, channels=3, width=4, seed=9)
+    settings, images = recipes.prepare("cgan", "digits", image_size=32, channels=3, width=4, seed=9)
     assert images.x.shape[1:] == (3, 32, 32) and settings["n_images"] == len(images.x)
     assert (settings["image_size"], settings["channels"], settings["width"], settings["seed"]) == (32, 3, 4, 9)
     assert {k: settings[k] for k in ("lr", "batch_size", "z_dim", "ema")} == {
         k: recipes.RECIPES["cgan"][k] for k in ("lr", "batch_size", "z_dim", "ema")
     }
     assert settings["class_names"] == list(images.class_names)
-    assert recipes.settle("dcgan", "digits")[0]["class_names"] == []
+    assert recipes.prepare("dcgan", "digits")[0]["class_names"] == []
 
 
 def test_settings_of_the_recipe_can_be_given_and_travel_with_the_run(tmp_path):
     tuned = {"z_dim": 3, "batch_size": 5, "lr": 0.01, "betas": [0.5, 0.9], "ema": 0.5, "r1": 2.0}
-    settings, images = recipes.settle("dcgan", "digits", image_size=16, width=2, **tuned)
+    settings, images = recipes.prepare("dcgan", "digits", image_size=16, width=2, **tuned)
     assert {k: settings[k] for k in tuned} == tuned and set(tuned) == set(recipes.TUNED)
     trainer = recipes.trainer(settings, images)
     group = trainer.optimisers["opt_D"].param_groups[0]
@@ -46,7 +46,7 @@ def test_settings_of_the_recipe_can_be_given_and_travel_with_the_run(tmp_path):
     assert trainer.averaged(1).z_dim == 3
     trainer.save(tmp_path, settings)
     assert recipes.load_trainer(tmp_path).step_function.keywords["penalty"].keywords == {"gamma": 2.0}
-    assert recipes.settle(**recipes.given(settings))[0] == settings
+    assert recipes.prepare(**recipes.arguments(settings))[0] == settings
     assert recipes.trainer({**settings, "r1": 0}, images).step_function.keywords["penalty"] is None
 
 
@@ -67,12 +67,12 @@ def test_settings_of_the_recipe_can_be_given_and_travel_with_the_run(tmp_path):
 )
 def test_a_setting_that_does_not_fit_is_refused(tuned, hint):
     with pytest.raises(ValueError, match=hint):
-        recipes.settle("dcgan", "digits", **tuned)
+        recipes.prepare("dcgan", "digits", **tuned)
 
 
 def test_equal_seeds_begin_with_equal_players_and_other_seeds_do_not():
     def weights(seed):
-        trainer = recipes.trainer(*recipes.settle("dcgan", "digits", image_size=16, width=2, seed=seed))
+        trainer = recipes.trainer(*recipes.prepare("dcgan", "digits", image_size=16, width=2, seed=seed))
         return torch.cat([p.flatten() for p in trainer.modules["G"].parameters()])
 
     state = torch.get_rng_state()
@@ -81,7 +81,7 @@ def test_equal_seeds_begin_with_equal_players_and_other_seeds_do_not():
 
 
 def test_the_learning_rate_falls_over_the_second_half():
-    trainer = recipes.trainer(*recipes.settle("mlp", "digits", image_size=16, width=2))
+    trainer = recipes.trainer(*recipes.prepare("mlp", "digits", image_size=16, width=2))
     rates = []
     for _ in trainer.run(steps=20, every=1):
         rates.append(trainer.optimisers["opt_G"].param_groups[0]["lr"])
@@ -95,10 +95,10 @@ def test_a_folder_of_colour_images_is_brought_to_32_pixels(tmp_path):
 
     for i in range(6):
         Image.new("RGB", (50, 40), (40 * i, 0, 99)).save(tmp_path / f"{i}.png")
-    settings, images = recipes.settle("dcgan", str(tmp_path))
+    settings, images = recipes.prepare("dcgan", str(tmp_path))
     assert images.x.shape[1:] == (3, 32, 32) and settings["image_size"] == 32
     with pytest.raises(ValueError, match="cgan needs labels"):
-        recipes.settle("cgan", str(tmp_path))
+        recipes.prepare("cgan", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_a_folder_of_colour_images_is_brought_to_32_pixels(tmp_path):
 )
 def test_what_does_not_fit_is_refused(given, hint):
     with pytest.raises(ValueError, match=hint):
-        recipes.settle(**{"model": "dcgan", "data": "digits", **given})
+        recipes.prepare(**{"model": "dcgan", "data": "digits", **given})
 
 
-@pytest.mark.parametrize("read", [recipes.read, recipes.read_header, recipes.load_generator, recipes.load_trainer])
+@pytest.mark.parametrize("read", [recipes.read_run, recipes.read_header, recipes.load_generator, recipes.load_trainer])
 @pytest.mark.parametrize(
     ("settings", "why"),
     [({}, "names no model"), ("dcgan", "names no model"), ({"model": "ring"}, "names no model"),
@@ -130,7 +130,7 @@ def test_a_checkpoint_of_another_game_is_refused(tmp_path, read, settings, why):
 
 
 def test_a_header_says_whether_the_weights_fit(tmp_path):
-    settings, images = recipes.settle("cgan", "digits", image_size=16, width=2)
+    settings, images = recipes.prepare("cgan", "digits", image_size=16, width=2)
     recipes.trainer(settings, images).save(tmp_path, settings)
     shapes, read = recipes.read_header(tmp_path)
     state = torch.get_rng_state()
@@ -145,7 +145,7 @@ def test_a_header_says_whether_the_weights_fit(tmp_path):
 
 
 def test_a_trainer_is_read_back_from_its_folder(tmp_path):
-    settings, images = recipes.settle("cgan", "digits", image_size=16, width=2, seed=3)
+    settings, images = recipes.prepare("cgan", "digits", image_size=16, width=2, seed=3)
     trainer = recipes.trainer(settings, images)
     for _ in trainer.run(steps=3):
         pass

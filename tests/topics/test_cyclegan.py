@@ -23,7 +23,7 @@ def day():
 
 
 def night_of(factors):
-    return data.to_float(shapes.render(cyclegan.on(factors, "night")))
+    return data.to_float(shapes.render(cyclegan.with_background(factors, "night")))
 
 
 # -------------------------------------------------------------------------------------------------- two domains
@@ -43,7 +43,7 @@ def test_draw_takes_the_backgrounds_it_is_given_and_leaves_the_rest_even():
 
 
 def test_the_true_mapping_changes_the_background_alone(day):
-    night = cyclegan.on(day, "night")
+    night = cyclegan.with_background(day, "night")
     assert all(torch.equal(night[k], day[k]) for k in day if k != "background")
     assert (night["background"] == [*shapes.BACKGROUNDS].index("night")).all()
     x, y = shapes.render(day), shapes.render(night)
@@ -78,7 +78,10 @@ IMAGES = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
         (lambda: cyclegan.Unpaired(IMAGES[0], IMAGES), "domain A must be"),
         (lambda: cyclegan.draw(3, ("white", "dusk"), 0), "dusk"),
         (lambda: cyclegan.draw(3, (), 0), "choose from white"),
-        (lambda: cyclegan.on(cyclegan.draw(3, cyclegan.DAY, 0), "dusk"), "background='dusk' .* choose from white"),
+        (
+            lambda: cyclegan.with_background(cyclegan.draw(3, cyclegan.DAY, 0), "dusk"),
+            "background='dusk' .* choose from white",
+        ),
         (lambda: cyclegan.draw(-1, cyclegan.DAY, 0), "n=-1"),
         (lambda: cyclegan.Translator(width=0), "width=0"),
         (lambda: cyclegan.Translator(blocks=0), "blocks=0"),
@@ -87,8 +90,8 @@ IMAGES = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
         (lambda: cyclegan.translate(cyclegan.Translator(), torch.zeros(0, 3, 16, 16)), "1 or more"),
         (lambda: cyclegan.translate(cyclegan.Translator(), torch.full((1, 3, 16, 16), 128.0)), "from 128 to 128"),
         (lambda: cyclegan.translate(cyclegan.Translator(), torch.full((1, 3, 16, 16), torch.nan)), "nan"),
-        (lambda: cyclegan.read(None, torch.zeros(2, 1, 32, 32)), "N, 3, H, H"),
-        (lambda: cyclegan.kept(None, torch.zeros(2, 3, 32, 32), cyclegan.draw(3, cyclegan.DAY, 0)), "2 pictures of 3"),
+        (lambda: cyclegan.recognise(None, torch.zeros(2, 1, 32, 32)), "N, 3, H, H"),
+        (lambda: cyclegan.score(None, torch.zeros(2, 3, 32, 32), cyclegan.draw(3, cyclegan.DAY, 0)), "2 pictures of 3"),
     ],
 )
 def test_what_does_not_fit_is_named(call, said):
@@ -109,14 +112,14 @@ def test_a_translator_keeps_the_shape_and_has_the_parameters_it_says():
 
 
 def test_a_logit_of_patches_sees_its_patch_and_no_more():
-    D = cyclegan.Patches(channels=3, width=4, patch=10)
+    D = tr.PatchDiscriminator(channels=3, width=4, patch=10, outline=False)
     x = torch.rand(1, 3, 32, 32, requires_grad=True)
-    d = D.map(x, x)
+    d = D.map(x)
     assert d.shape == (1, 8, 8) and D(x).shape == (64,) and torch.equal(D(x), d.flatten())
     d[0, 4, 4].backward()
     seen = (x.grad.abs().sum((0, 1)) > 0).nonzero()
     assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [10, 10]
-    assert isinstance(D, tr.PatchDiscriminator) and D.net[0].in_channels == 3
+    assert D.net[0].in_channels == 3
 
 
 def test_translate_takes_bytes_and_floats_alike():
@@ -130,9 +133,9 @@ def test_translate_takes_bytes_and_floats_alike():
 
 
 def test_the_reader_reads_true_pictures(judge, day):
-    for factors, is_night in ((day, False), (cyclegan.on(day, "night"), True)):
+    for factors, is_night in ((day, False), (cyclegan.with_background(day, "night"), True)):
         x = shapes.render(factors)
-        seen = cyclegan.read(judge, x)
+        seen = cyclegan.recognise(judge, x)
         assert (seen.night == is_night).float().mean() > 0.98
         assert (seen.shape == factors["shape"]).float().mean() > 0.9
         assert (seen.colour == factors["colour"]).float().mean() > 0.98
@@ -140,7 +143,7 @@ def test_the_reader_reads_true_pictures(judge, day):
         round_ones = factors["shape"] != shapes.SHAPES.index("triangle")  # their centre of gravity is their centre
         off = (seen.place - 32 * factors["place"]).norm(dim=1)[round_ones]
         assert off.median() < 0.25
-        assert all(torch.equal(a, b) for a, b in zip(seen, cyclegan.read(judge, data.to_float(x)), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(seen, cyclegan.recognise(judge, data.to_float(x)), strict=True))
 
 
 def test_rim_and_reading_of_a_picture_painted_by_hand(judge):
@@ -151,30 +154,30 @@ def test_rim_and_reading_of_a_picture_painted_by_hand(judge):
     x[0, :, 0, :10] = 1  # a spot on the rim does not move the median
     assert torch.equal(cyclegan.rim(x)[0], back)
     x[0, :, 0, :10] = back[:, None]
-    seen = cyclegan.read(judge, x)
+    seen = cyclegan.recognise(judge, x)
     assert seen.colour.item() == [*shapes.COLOURS].index("pink")
     assert seen.background.item() == [*shapes.BACKGROUNDS].index("grey")
     assert torch.allclose(seen.place, torch.tensor([[22.0, 12.0]]), atol=1e-4)
 
 
 def test_the_truth_is_complete_and_the_identity_fails_the_first_part_only(judge, day):
-    truth = cyclegan.kept(judge, night_of(day), day)
+    truth = cyclegan.score(judge, night_of(day), day)
     assert truth["night"] > 0.98 and truth["background"] == 1 and truth["shape"] > 0.9 and truth["colour"] > 0.98
     assert truth["place"] == 0 and truth["error"] == 0
-    same = cyclegan.kept(judge, data.to_float(shapes.render(day)), day)
+    same = cyclegan.score(judge, data.to_float(shapes.render(day)), day)
     assert same["night"] < 0.02 and same["background"] == 0 and same["error"] > 1
     assert same["shape"] > 0.88 and same["colour"] > 0.98 and same["place"] < 0.2
 
 
 def test_kept_counts_what_was_spoilt_and_nothing_else(judge, day):
     other_colour = {**day, "colour": (day["colour"] + 1) % 7}
-    found = cyclegan.kept(judge, night_of(other_colour), day)
+    found = cyclegan.score(judge, night_of(other_colour), day)
     assert found["colour"] < 0.02 and found["shape"] > 0.85 and found["background"] == 1 and found["place"] < 0.2
     moved = night_of(day).roll(3, 3)
-    assert 2.7 < cyclegan.kept(judge, moved, day)["place"] < 3.3
+    assert 2.7 < cyclegan.score(judge, moved, day)["place"] < 3.3
     n = 100
     half = torch.cat([night_of(day)[:n], data.to_float(shapes.render(day))[n:]])
-    assert abs(cyclegan.kept(judge, half, day)["background"] - n / 400) < 1e-6
+    assert abs(cyclegan.score(judge, half, day)["background"] - n / 400) < 1e-6
 
 
 # ------------------------------------------------------------------------------------------------ what is shipped
@@ -184,7 +187,7 @@ def test_the_cards_say_what_the_shipped_translators_do(judge):
     card = stored.table(NAME)["cards"]["day and night"]
     G = stored.network(cyclegan.Translator(width=card["width"]), NAME, "day and night/G")
     fresh = cyclegan.draw(500, cyclegan.DAY, seed=77)
-    found = cyclegan.kept(judge, cyclegan.translate(G, shapes.render(fresh)), fresh)
+    found = cyclegan.score(judge, cyclegan.translate(G, shapes.render(fresh)), fresh)
     assert found["background"] >= 0.98 and found["place"] < 1
     assert abs(found["shape"] - card["shape"]) < 0.06 and abs(found["colour"] - card["colour"]) < 0.03
     assert abs(found["error"] - card["error"]) < 0.02

@@ -5,7 +5,7 @@ import torch
 from by_hand import DIM, GOALS, LR_D, LR_G, Discriminator, Frozen, N, descend, every_loss, generate, judge, weights
 
 from ganedu import training
-from ganedu.topics import cyclegan
+from ganedu.topics import cyclegan, pix2pix
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -78,7 +78,10 @@ def test_a_turn_of_cyclegan_moves_one_side_only(side):
 def test_cyclegan_step_runs_on_images_in_the_trainer():
     torch.set_default_dtype(torch.float32)
     players = {"G": cyclegan.Translator(1, 4, 1), "F": cyclegan.Translator(1, 4, 1)}
-    players |= {"D_A": cyclegan.Patches(1, 4), "D_B": cyclegan.Patches(1, 4)}
+    players |= {
+        "D_A": pix2pix.PatchDiscriminator(1, 4, outline=False),
+        "D_B": pix2pix.PatchDiscriminator(1, 4, outline=False),
+    }
     for name, pair in (("opt_G", "GF"), ("opt_D", ("D_A", "D_B"))):
         players[name] = torch.optim.Adam([w for k in pair for w in players[k].parameters()], 1e-3)
     images = cyclegan.Unpaired(*(torch.randint(256, (9, 1, 16, 16), dtype=torch.uint8) for _ in range(2)))

@@ -10,7 +10,7 @@ from torch import nn
 
 from ganedu import models
 from ganedu.topics import latent
-from ganedu.topics.latent import direction, find_z, lerp, pca_directions, put, slerp, told
+from ganedu.topics.latent import direction, explained, find_z, lerp, pca_directions, set_coordinate, slerp
 
 
 class Linear(nn.Module):
@@ -177,11 +177,11 @@ def test_the_direction_of_a_yes_or_no_is_the_normal_of_the_plane_between():
 
 def test_put_sets_one_coordinate_and_leaves_the_rest():
     z, w = random(5, 4), torch.nn.functional.normalize(random(4, seed=1), dim=0)
-    moved = put(z, w, 2.0)
+    moved = set_coordinate(z, w, 2.0)
     assert torch.allclose(moved @ w, torch.full((5,), 2.0))
     across = torch.eye(4) - torch.outer(w, w)
     assert torch.allclose(moved @ across, z @ across, atol=1e-6)
-    assert torch.allclose(put(z, w, torch.arange(5.0)) @ w, torch.arange(5.0), atol=1e-5)
+    assert torch.allclose(set_coordinate(z, w, torch.arange(5.0)) @ w, torch.arange(5.0), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +201,8 @@ def test_a_direction_that_cannot_be_is_refused(z, y, said):
 
 def test_put_refuses_what_is_no_direction():
     with pytest.raises(ValueError, match="length 1"):
-        put(random(5, 4), torch.ones(4), 1.0)
-    assert latent.put(random(5, 4), torch.eye(4)[0], 1.0).shape == (5, 4)
+        set_coordinate(random(5, 4), torch.ones(4), 1.0)
+    assert latent.set_coordinate(random(5, 4), torch.eye(4)[0], 1.0).shape == (5, 4)
 
 
 def test_what_a_direction_tells_of_a_number_is_the_square_of_the_correlation():
@@ -210,24 +210,24 @@ def test_what_a_direction_tells_of_a_number_is_the_square_of_the_correlation():
     z, new = random(20_000, 3), random(20_000, 3, seed=1)
     y, y_new = (3 * part[:, 0] + 2 * random(20_000, seed=2 + i) for i, part in enumerate((z, new)))
     e = torch.eye(3)
-    assert abs(told(e[0], z, y, new, y_new) - 9 / 13) < 0.02
-    assert abs(told(-e[0], z, y, new, y_new) - 9 / 13) < 0.02
-    assert abs(told(e[1], z, y, new, y_new)) < 0.01
-    assert abs(told((e[0] + e[1]) / 2**0.5, z, y, new, y_new) - 4.5 / 13) < 0.02
+    assert abs(explained(e[0], z, y, new, y_new) - 9 / 13) < 0.02
+    assert abs(explained(-e[0], z, y, new, y_new) - 9 / 13) < 0.02
+    assert abs(explained(e[1], z, y, new, y_new)) < 0.01
+    assert abs(explained((e[0] + e[1]) / 2**0.5, z, y, new, y_new) - 4.5 / 13) < 0.02
     linear = LinearRegression().fit(z[:, :1], y)
-    assert abs(told(e[0], z, y, new, y_new) - linear.score(new[:, :1], y_new)) < 1e-3
+    assert abs(explained(e[0], z, y, new, y_new) - linear.score(new[:, :1], y_new)) < 1e-3
 
 
 @pytest.mark.parametrize("cut", [0.0, 0.8])
 def test_what_a_direction_tells_of_a_yes_or_no_is_the_accuracy_above_the_guess(cut):
     z, new = random(20_000, 3), random(20_000, 3, seed=1)
     e = torch.eye(3)
-    assert told(e[0], z, z[:, 0] > cut, new, new[:, 0] > cut) > 0.97
-    assert told(-e[0], z, z[:, 0] > cut, new, new[:, 0] > cut) < 0
+    assert explained(e[0], z, z[:, 0] > cut, new, new[:, 0] > cut) > 0.97
+    assert explained(-e[0], z, z[:, 0] > cut, new, new[:, 0] > cut) < 0
     share = float((new[:, 0] > cut).float().mean())  # across it the answers are independent of the truth
     chance = share**2 + (1 - share) ** 2
     expected = (chance - max(share, 1 - share)) / min(share, 1 - share)
-    assert abs(told(e[1], z, z[:, 0] > cut, new, new[:, 0] > cut) - expected) < 0.03
+    assert abs(explained(e[1], z, z[:, 0] > cut, new, new[:, 0] > cut) - expected) < 0.03
 
 
 @pytest.mark.parametrize(
@@ -242,4 +242,4 @@ def test_what_a_direction_tells_of_a_yes_or_no_is_the_accuracy_above_the_guess(c
 )
 def test_what_cannot_be_told_is_refused(z, y, said):
     with pytest.raises(ValueError, match=said):
-        told(torch.eye(3)[0], z, y, z, y)
+        explained(torch.eye(3)[0], z, y, z, y)

@@ -178,6 +178,12 @@ def test_a_d_without_the_outline_does_not_look_at_it():
 def test_images_of_two_sizes_are_refused():
     with pytest.raises(ValueError, match="do not fit each other"):
         tr.PatchDiscriminator()(torch.zeros(2, 1, 28, 28), torch.zeros(2, 1, 32, 32))
+    with pytest.raises(ValueError, match="sees an outline beside the picture"):
+        tr.PatchDiscriminator()(torch.zeros(2, 1, 28, 28))
+    with pytest.raises(ValueError, match="do not fit each other"):
+        tr.PatchDiscriminator(outline=False)(torch.zeros(2, 1, 28, 28), torch.zeros(2, 1, 32, 32))
+    x, blind = torch.rand(2, 1, 28, 28), tr.PatchDiscriminator(outline=False)
+    assert torch.equal(blind(x), blind(x, torch.rand(2, 1, 28, 28)))
     with pytest.raises(ValueError, match="made for 28 pixels"):
         tr.PatchDiscriminator(patch=None)(torch.zeros(2, 1, 32, 32), torch.zeros(2, 1, 32, 32))
     with pytest.raises(ValueError, match="outlines must be"):
