@@ -29,7 +29,7 @@ from torch import nn
 from ganedu import metrics, training
 from ganedu.course import machine
 from ganedu.data import to_float
-from ganedu.models import Classifier
+from ganedu.metrics import Classifier
 from ganedu.runs import recipes
 from ganedu.sampling import seeded
 

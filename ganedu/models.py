@@ -250,31 +250,6 @@ class DCDiscriminator(nn.Module):
         return self(x, classes=True)  # a call like any other, so that hooks see it
 
 
-class Classifier(nn.Module):
-    """The judge: a small convolutional classifier, images -> class logits; `features` are what distances live in.
-
-    Two 3x3 convolutions with ReLU and 2x2 max pooling, one hidden layer of 64. At 28x28x1 with 10 classes:
-    105,866 parameters.
-    """
-
-    def __init__(self, image_size: int, channels: int, n_classes: int, width: int = 16, n_features: int = 64):
-        super().__init__()
-        side = image_size // 4
-        self.image_size, self.channels = image_size, channels
-        self.net = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-            nn.Linear(2 * width * side * side, n_features), nn.ReLU(),
-        )  # fmt: skip
-        self.head = nn.Linear(n_features, n_classes)
-
-    def features(self, x: Tensor) -> Tensor:
-        return self.net(x)  # (N, n_features)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.net(x))
-
-
 # ------------------------------------------------------------------------------------------------------------ helpers
 
 

@@ -109,7 +109,7 @@ def smooth_D():
 
 @seeded
 def judge(n_classes=CLASSES, channels=1, side=SIDE):
-    return models.Classifier(side, channels, n_classes, 2, 8).eval()
+    return metrics.Classifier(side, channels, n_classes, 2, 8).eval()
 
 
 @seeded
@@ -556,7 +556,7 @@ MODULES = {
     models.MLPDiscriminator: (flat_D, rows(N, 2)),
     models.DCGenerator: (partial(G, CLASSES), rows(N, Z), labels()),
     models.DCDiscriminator: (partial(D, CLASSES), images(), labels()),
-    models.Classifier: (judge, images()),
+    metrics.Classifier: (judge, images()),
     reader.Reader: (a_reader, images(channels=3)),
     infogan.CodedGenerator: (lambda: infogan.CodedGenerator(G(), infogan.Code(2, 1)), rows(N, Z)),
     infogan.CodedDiscriminator: (lambda: infogan.CodedDiscriminator(D(), infogan.Code(2, 1)), images()),
@@ -750,6 +750,7 @@ ELSEWHERE = {  # public functions without a case above: why
     "doctor.patients.leaky_end": "changes a layer", "doctor.patients.stride_left_at_one": "changes a layer",
     "doctor.patients.one_adam": "makes an optimiser", "doctor.patients.both_for_D": "makes an optimiser",
     "models.n_parameters": "counts", "metrics.judges.train_judge": "test_a_judge_is_trained_where_the_images_are",
+    "metrics.judges.fit": "test_a_judge_is_trained_where_the_images_are",
     "widgets.pictures.watch": "test_a_trainer_runs_on_the_device_that_it_is_given",
     "toys.worlds.train": "test_worlds_train_there", "topics.perceptual.mix": "takes functions",
     **{f"course.stored.{name}": "test_what_is_stored_goes_there" for name in ("network", "half", "rounded", "write")},

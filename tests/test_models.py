@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganedu import models
+from ganedu import metrics, models
 from ganedu.models import DCDiscriminator, DCGenerator, MLPDiscriminator, MLPGenerator, n_parameters
 
 every_condition = pytest.mark.parametrize("condition", models.CONDITIONS)
@@ -75,7 +75,7 @@ def test_logits_are_linear_in_the_features():
 
 
 def test_a_judge_names_a_class_from_its_features():
-    judge = models.Classifier(32, 3, K)
+    judge = metrics.Classifier(32, 3, K)
     x = torch.randn(4, 3, 32, 32)
     assert judge(x).shape == (4, K) and judge.features(x).shape == (4, 64)
     assert judge.features(x).min() >= 0
@@ -97,7 +97,7 @@ def test_docstrings_give_the_parameter_counts(cls):
 
 
 @pytest.mark.parametrize(
-    "module", [MLPGenerator(2), MLPDiscriminator(), models.Classifier(28, 1, 10)], ids=lambda m: type(m).__name__
+    "module", [MLPGenerator(2), MLPDiscriminator(), metrics.Classifier(28, 1, 10)], ids=lambda m: type(m).__name__
 )
 def test_the_docstring_gives_the_parameter_count(module):
     assert f"{n_parameters(module):,} parameters" in " ".join(type(module).__doc__.split())

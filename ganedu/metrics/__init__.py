@@ -15,7 +15,7 @@ from .distances import (
 )
 from .fidelity import psnr, ssim
 from .intervals import Estimate, Jackknife, bootstrap, jackknife, wilson
-from .judges import as_torchmetrics, features, label_accuracy, predict, probabilities, train_judge
+from .judges import Classifier, as_torchmetrics, features, label_accuracy, predict, probabilities, train_judge
 from .neighbours import (
     Neighbourhoods,
     coverage,

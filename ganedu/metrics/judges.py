@@ -3,6 +3,8 @@
 Judge and images may be on any device; what the judge says is on the CPU.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -10,26 +12,58 @@ from ..pixels import as_float, check
 from ..sampling import device_of, seeded
 
 
+class Classifier(nn.Module):
+    """The judge: a small convolutional classifier, images -> class logits; `features` are what distances live in.
+
+    Two 3x3 convolutions with ReLU and 2x2 max pooling, one hidden layer of 64. At 28x28x1 with 10 classes:
+    105,866 parameters.
+    """
+
+    def __init__(self, image_size: int, channels: int, n_classes: int, width: int = 16, n_features: int = 64):
+        super().__init__()
+        side = image_size // 4
+        self.image_size, self.channels = image_size, channels
+        self.net = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Linear(2 * width * side * side, n_features), nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Linear(n_features, n_classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.net(x)  # (N, n_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.net(x))
+
+
+def fit(net: nn.Module, batch_loss: Callable[[], Tensor], steps: int, lr: float) -> nn.Module:
+    """`net` after `steps` steps down `batch_loss()`, in eval mode and frozen; Adam, its rate falling to zero."""
+    optimiser = torch.optim.Adam(net.parameters(), lr)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
+    for _ in range(steps):
+        loss = batch_loss()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return net.eval().requires_grad_(False)
+
+
 def train_judge(images, steps: int = 600, batch_size: int = 128, lr: float = 2e-3, seed: int = 0) -> nn.Module:
-    """A small classifier trained on `images` (a `data.Images`, its training part), in eval mode; Adam, rate to zero.
+    """A small classifier trained on `images` (a `data.Images`, its training part), in eval mode; by `fit`.
 
     It lives where the images do. Its `features` (N, 64) are what distances are measured in; distances in two judges'
     features do not compare.
     """
-    from ..models import Classifier
-
     with seeded(seed):
         judge = Classifier(images.image_size, images.channels, images.n_classes).to(images.x.device)
-        optimiser = torch.optim.Adam(judge.parameters(), lr)
-        schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
-        for _ in range(steps):
+
+        def batch_loss() -> Tensor:
             x, labels = images.sample_labelled(batch_size)
-            loss = nn.functional.cross_entropy(judge(x), labels)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-    return judge.eval().requires_grad_(False)
+            return nn.functional.cross_entropy(judge(x), labels)
+
+        return fit(judge, batch_loss, steps, lr)
 
 
 @torch.no_grad()
@@ -72,7 +106,7 @@ def label_accuracy(judge: nn.Module, x: Tensor, labels: Tensor) -> float:
 
 
 def as_torchmetrics(judge: nn.Module, output: str = "features") -> nn.Module:
-    """The judge (a `models.Classifier`) as torchmetrics wants a feature network: images in, features or logits out.
+    """The judge (a `Classifier`) as torchmetrics wants a feature network: images in, features or logits out.
 
     `FrechetInceptionDistance(feature=as_torchmetrics(judge))`, the same for `KernelInceptionDistance`, and
     `InceptionScore(feature=as_torchmetrics(judge, "logits"), splits=1)`; then update() takes uint8 images of the

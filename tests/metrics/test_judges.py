@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 
-from ganedu import data, metrics, models
+from ganedu import data, metrics
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_one_image_many_times_has_features_that_the_distances_refuse(judge, digi
 
 
 def test_colour_is_judged_by_a_judge_of_colour():
-    judge = models.Classifier(16, 3, 2).eval()
+    judge = metrics.Classifier(16, 3, 2).eval()
     assert metrics.features(judge, torch.rand(4, 3, 16, 16) * 2 - 1).shape == (4, 64)
     with pytest.raises(ValueError, match=r"\(N, 3, 16, 16\)"):
         metrics.features(judge, torch.rand(4, 1, 16, 16))

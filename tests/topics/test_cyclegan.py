@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ganedu import data, models
+from ganedu import data, metrics, models
 from ganedu.course import stored
 from ganedu.data import shapes
 from ganedu.topics import cyclegan
@@ -14,7 +14,7 @@ NAME = "15_unpaired_translation"
 
 @pytest.fixture(scope="module")
 def judge():
-    return stored.network(models.Classifier(32, 3, 12), NAME, "judge")
+    return stored.network(metrics.Classifier(32, 3, 12), NAME, "judge")
 
 
 @pytest.fixture(scope="module")
