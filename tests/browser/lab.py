@@ -45,6 +45,8 @@ class Lab:
                 cell.update(outputs=[], execution_count=None)
         room = Path(tempfile.mkdtemp(prefix="room", dir=self.folder))
         (room / notebook.name).write_text(json.dumps(content), encoding="utf-8")
+        if (badges := notebook.parent / "badges").is_dir():
+            shutil.copytree(badges, room / "badges")
         where = f"{room.name}/{notebook.name}"
         try:
             yield f"http://127.0.0.1:{self.port}/lab/workspaces/{room.name}/tree/{where}?token=secret"

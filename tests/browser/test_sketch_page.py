@@ -88,7 +88,7 @@ class Pad:
     def seen(self, canvas=None):
         """Drawing, or answer, (size, size), once the kernel has answered all and the tool is away."""
         self.page.mouse.move(5, 5)
-        self.page.wait_for_function("r => r.dataset.told === r.dataset.reply", arg=self.root.element_handle())
+        self.page.wait_for_function("r => r.dataset.sent === r.dataset.reply", arg=self.root.element_handle())
         self.page.wait_for_timeout(100)
         width = self.pad.evaluate("canvas => canvas.width")
         found = (canvas or self.pad).evaluate(PIXELS, [self.size, width])
