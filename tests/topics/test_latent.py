@@ -214,8 +214,8 @@ def test_what_a_direction_tells_of_a_number_is_the_square_of_the_correlation():
     assert abs(explained(-e[0], z, y, new, y_new) - 9 / 13) < 0.02
     assert abs(explained(e[1], z, y, new, y_new)) < 0.01
     assert abs(explained((e[0] + e[1]) / 2**0.5, z, y, new, y_new) - 4.5 / 13) < 0.02
-    linear = LinearRegression().fit(z[:, :1], y)
-    assert abs(explained(e[0], z, y, new, y_new) - linear.score(new[:, :1], y_new)) < 1e-3
+    linear = LinearRegression().fit(z[:, :1].numpy(), y.numpy())
+    assert abs(explained(e[0], z, y, new, y_new) - linear.score(new[:, :1].numpy(), y_new.numpy())) < 1e-3
 
 
 @pytest.mark.parametrize("cut", [0.0, 0.8])
