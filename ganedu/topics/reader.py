@@ -106,9 +106,9 @@ def read(reader: Reader, x: Tensor, batch_size: int = 500) -> Tensor:
     """The factors (N, 6), on the CPU, that the reader sees in images x (N, 3, 16, 16), float in [-1, 1] or uint8.
 
     As `draw` gives them: class numbers, then numbers, which may leave -1 to 1 where an image does. Raises ValueError
-    for images of another shape, or outside [-1, 1].
+    for images of another shape, or not finite.
     """
-    check(x, ("N", 3, IMAGE_SIZE, IMAGE_SIZE), name="the reader's images")
+    check(x, ("N", 3, IMAGE_SIZE, IMAGE_SIZE), name="the reader's images", look="finite")  # noise may leave [-1, 1]
     rows, device = [], device_of(reader, x)
     for part in as_float(x).split(batch_size):
         *logits, numbers = (t.cpu() for t in reader(part.to(device)))

@@ -142,7 +142,9 @@ def test_an_example_a_slider_and_a_mistake(page):
     page.wait_for_timeout(500)
     assert abs(pad.seen(pad.answer) - shown / 2).max() <= 1 and (pad.seen() == shown).all()
     pad.sliders.nth(0).press("ArrowLeft")
-    sync_api.expect(pad.words).to_contain_text("WrongAnswer: answer gave torch.float32 values, not all of them finite")
+    sync_api.expect(pad.words).to_contain_text(
+        "WrongAnswer: what answer gave must be (N, C, H, W), 1 or more, float in [-1, 1]"
+    )
     pad.sliders.nth(0).press("End")
     sync_api.expect(pad.words).to_contain_text("ink")
     assert (pad.seen(pad.answer) == shown).all()
