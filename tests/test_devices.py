@@ -469,7 +469,7 @@ TENSORS = {
     latent.slerp: lambda x: latent.slerp(x(A[0]), x(A[1]), torch.tensor([0.1, 0.7])),
     latent.direction: lambda x: [latent.direction(x(A), x(y)) for y in (A[:, 0], A[:, 0] > 0)],
     latent.explained: lambda x: [latent.explained(x(A[0]), x(A), x(y), x(A), x(y)) for y in (A[:, 0], A[:, 0] > 0)],
-    latent.set_coordinate: plain(latent.set_coordinate, A, torch.tensor([1.0, 0, 0]), 0.5),
+    latent.with_coordinate: plain(latent.with_coordinate, A, torch.tensor([1.0, 0, 0]), 0.5),
     **{f: plain(f, A[:, 0], A[:, 1]) for loss in losses.ALL for f in loss[1:3]},
     _inputs.check_features: plain(_inputs.check_features, A, B, 2),
     metrics.inception_score: plain(metrics.inception_score, A.softmax(1)),

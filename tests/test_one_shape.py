@@ -75,7 +75,7 @@ CASES = {
     "slerp": (lambda a, b: latent.slerp(a, b, 0.5), ("d,d->d",)),
     "lerp, t": (lambda a, t: latent.lerp(a, 2 * a, t), ("d,->d", "d,t->td")),
     "slerp, t": (lambda a, t: latent.slerp(a, a.flip(0) + a, t), ("d,->d", "d,t->td")),
-    "set_coordinate": (lambda z, v: latent.set_coordinate(z, axis(z), v), ("nd,->nd", "nd,n->nd")),
+    "with_coordinate": (lambda z, v: latent.with_coordinate(z, axis(z), v), ("nd,->nd", "nd,n->nd")),
     "explained": (lambda z, y: latent.explained(axis(z), z, y, z, y), ("nd,n->",)),
     "explained, True or False": (lambda z, y: latent.explained(axis(z), z, y > y.mean(), z, y > y.mean()), ("nd,n->",)),
     "Code.nll": (CODE.nll, ("ns,ns->",)),

@@ -22,7 +22,7 @@ from ganedu import data, models
 from ganedu.course import stored
 from ganedu.report.write import NOTEBOOK
 from ganedu.runs import zoo
-from ganedu.widgets.answers import PREPARED
+from ganedu.widgets.playground.starts import PREPARED
 assert len(data.load("digits").x) == 4000 and len(data.load("fashion").x) == 10_000
 assert len(zoo.names()) >= 5 and all(zoo.load(name) for name in zoo.names())
 assert stored.table("04_four_ways")["card"]

@@ -204,7 +204,7 @@ def explained(along: Tensor, z: Tensor, y: Tensor, z_new: Tensor, y_new: Tensor)
     return ((right - (1 - share).maximum(share)) / share.minimum(1 - share)).item()
 
 
-def set_coordinate(z: Tensor, along: Tensor, value: float | Tensor) -> Tensor:
+def with_coordinate(z: Tensor, along: Tensor, value: float | Tensor) -> Tensor:
     """z (N, z_dim) with its coordinate along the unit vector set to `value`, everything across it unchanged.
 
     `value` is one number, or one a row, (N,). Raises ValueError for other shapes, or a vector of another length than 1.

@@ -10,7 +10,7 @@ from torch import nn
 
 from ganedu import models
 from ganedu.topics import latent
-from ganedu.topics.latent import direction, explained, find_z, lerp, pca_directions, set_coordinate, slerp
+from ganedu.topics.latent import direction, explained, find_z, lerp, pca_directions, slerp, with_coordinate
 
 
 class Linear(nn.Module):
@@ -177,11 +177,11 @@ def test_the_direction_of_a_yes_or_no_is_the_normal_of_the_plane_between():
 
 def test_put_sets_one_coordinate_and_leaves_the_rest():
     z, w = random(5, 4), torch.nn.functional.normalize(random(4, seed=1), dim=0)
-    moved = set_coordinate(z, w, 2.0)
+    moved = with_coordinate(z, w, 2.0)
     assert torch.allclose(moved @ w, torch.full((5,), 2.0))
     across = torch.eye(4) - torch.outer(w, w)
     assert torch.allclose(moved @ across, z @ across, atol=1e-6)
-    assert torch.allclose(set_coordinate(z, w, torch.arange(5.0)) @ w, torch.arange(5.0), atol=1e-5)
+    assert torch.allclose(with_coordinate(z, w, torch.arange(5.0)) @ w, torch.arange(5.0), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +201,8 @@ def test_a_direction_that_cannot_be_is_refused(z, y, said):
 
 def test_put_refuses_what_is_no_direction():
     with pytest.raises(ValueError, match="length 1"):
-        set_coordinate(random(5, 4), torch.ones(4), 1.0)
-    assert latent.set_coordinate(random(5, 4), torch.eye(4)[0], 1.0).shape == (5, 4)
+        with_coordinate(random(5, 4), torch.ones(4), 1.0)
+    assert latent.with_coordinate(random(5, 4), torch.eye(4)[0], 1.0).shape == (5, 4)
 
 
 def test_what_a_direction_tells_of_a_number_is_the_square_of_the_correlation():
