@@ -1,6 +1,9 @@
 """The command line: `python -m ganedu`, or `ganedu` once installed. What is heavy is imported where it is used."""
 
 import argparse
+import errno
+import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -90,26 +93,50 @@ def data(args) -> None:
 
 
 def train(args) -> None:
-    from . import checkpoints
-    from .data.folders import write_images
+    from .data import NAMES, located
+    from .inputs import one_of
     from .runs import recipes
 
-    out = args.out or Path(f"runs/{args.model}-{Path(args.data or 'digits').name}")
-    given = {k: getattr(args, k) for k in ("data", "image_size", "channels", "width", "seed")}
+    for name, _ in args.tuned:
+        one_of(name, recipes.TUNED, "setting")
+    place = located("digits" if args.data is None else args.data)
+    out = args.out or Path(f"runs/{args.model}-{place if place in NAMES else place.name}")
+    given = {k: getattr(args, k) for k in ("image_size", "channels", "width", "seed")}
     given = {"model": args.model, **{k: v for k, v in given.items() if v is not None}, **dict(args.tuned)}
     if args.resume:
-        before = recipes.read_run(out)[1]
+        before = recipes.read_run(out)[1]["settings"]
+        if args.data and (place in NAMES or before["data"] in NAMES):
+            given["data"] = place  # a folder may have moved: whether its images are the same is seen below
         _agree(out, given, before)
-        given = recipes.arguments(before)
-    elif (out / checkpoints.CHECKPOINT).exists():
-        raise ValueError(f"{out} already holds a run: go on with it by --resume, or choose another folder by --out.")
-    settings, images = recipes.prepare(**{"data": "digits", **given})
-    trainer = recipes.trainer(settings, images)
-    if args.resume:
-        _agree(out, settings, before)
-        trainer.load(out)
+        settings, images = recipes.again(before, out, args.data)
     else:
-        trainer.save(out, settings)  # a folder that cannot be written is known now, not after an hour
+        _check_new(out, place)
+        settings, images = recipes.prepare(**{**given, "data": place})
+    trainer = recipes.trainer(settings, images)
+    with recipes.alone_in(out):
+        if args.resume:
+            trainer.load(out)
+        else:
+            _check_new(out, place)  # once more: somebody may have been quicker
+            trainer.save(out, settings)  # a folder that cannot be written is known now, not after an hour
+        _train(trainer, out, settings, args)
+
+
+def _check_new(out: Path, data: str | Path) -> None:
+    from .checkpoints import CHECKPOINT
+
+    if (out / CHECKPOINT).exists():
+        raise ValueError(f"{out} already holds a run: go on with it by --resume, or choose another folder by --out.")
+    if isinstance(data, Path) and out.resolve().is_relative_to(data):
+        raise ValueError(
+            f"--out {out} lies in the folder of images, {data}, and its pictures would be taken for data: choose one "
+            f"outside, such as --out {Path('..') / 'runs' / data.name if data == Path.cwd() else data.name + '-run'}."
+        )
+
+
+def _train(trainer, out: Path, settings: dict, args) -> None:
+    from .data.folders import write_images
+
     try:
         _train_and_save(trainer, out, settings, args.steps, args.seconds)
     except KeyboardInterrupt:
@@ -117,7 +144,7 @@ def train(args) -> None:
         limit = f"--seconds {args.seconds:g}" if args.seconds else f"--steps {args.steps}"
         raise KeyboardInterrupt(
             f"stopped after step {trainer.step:,}; all of it is kept in {out}. To go on:\n"
-            f"  ganedu train {args.model} {limit} --resume --out {out}"
+            f"  ganedu train {args.model} {limit} --resume --out {shlex.quote(str(out))}"
         ) from None
     write_images(trainer.sample(64, _labels(None, 64, settings)), out / "samples.png")
     print(f"{trainer.step:,} steps in {trainer.seconds:.1f} s, kept in {out}; look at {out / 'samples.png'}")
@@ -155,9 +182,24 @@ def sample(args) -> None:
     if out.suffix not in (".png", ".npy"):
         raise ValueError(f"--out {out} does not fit: end it with .png (a picture) or .npy (float32, N x C x H x W).")
     G, settings = recipes.load_generator(args.dir)
+    _check_amount(args.n, settings, out)
     x = generate(G, args.n, _labels(args.labels, args.n, settings), args.seed)
     write_images(x, out)
     print(f"{args.n:,} samples, {' x '.join(map(str, x.shape[1:]))}: {out}")
+
+
+def _check_amount(n: int, settings: dict, out: Path) -> None:
+    from .data.folders import check_picture
+    from .runs.recipes import MOST_NUMBERS
+
+    size = settings["channels"] * settings["image_size"] ** 2
+    if n * size > MOST_NUMBERS:
+        raise ValueError(
+            f"--n {n} images of {size:,} numbers are more than the {MOST_NUMBERS:,} (a gigabyte) that one file may "
+            f"hold: give {MOST_NUMBERS // size:,} or fewer, and other seeds for more."
+        )
+    if out.suffix == ".png":
+        check_picture(n, settings["image_size"])
 
 
 def _labels(labels: list[int] | None, n: int, settings: dict):
@@ -181,10 +223,27 @@ def _labels(labels: list[int] | None, n: int, settings: dict):
 # ----------------------------------------------------------------------------------------------------- the parser
 
 
-def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} does not fit: give a whole number, 1 or more")
-    return int(text)
+def _path(text: str) -> Path:
+    try:
+        if text.strip() and "\0" not in text:
+            Path(text).resolve()
+            return Path(text)
+        why = "is no name (a variable that is not set?)"
+    except (OSError, RuntimeError):
+        why = "is a link that leads to itself"
+    raise argparse.ArgumentTypeError(f"{text!r} {why}: give a path, . for this folder")
+
+
+def _whole(low: int = 1, high: int = 10**12):
+    """The type of an argument that is a whole number from low to high."""
+
+    def whole(text: str) -> int:
+        if len(text) > 30 or not text.removeprefix("-").isdecimal() or not low <= int(text) <= high:
+            most = "" if high == 10**12 else f" to {high:,}"
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} does not fit: give a whole number from {low:,}{most}")
+        return int(text)
+
+    return whole
 
 
 def _seconds(text: str) -> float:
@@ -192,8 +251,10 @@ def _seconds(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} does not fit: give a number of seconds above 0")
+    if not 0 < value <= 1e8:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} does not fit: give a number of seconds above 0, at most 100,000,000 (three years)"
+        )
     return value
 
 
@@ -212,7 +273,9 @@ class _Setting(argparse.Action):
         try:
             numbers = [float(part) if set(part) & set(".eEn") else int(part) for part in text.split(",")]
         except ValueError:
-            parser.error(f"argument -p {name}: {text!r} does not fit: give a number, or several with commas (0,0.9)")
+            parser.error(
+                f"argument -p {name[:40]}: {text[:40]!r} does not fit: give a number, or several with commas (0,0.9)"
+            )
         value = numbers[0] if len(numbers) == 1 else numbers
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), (name, value)])
 
@@ -230,30 +293,30 @@ def parser() -> argparse.ArgumentParser:
 
     p = command(lab, "open the notebooks in JupyterLab", allow_abbrev=False, usage="%(prog)s [-h] [--port PORT] ...",
                 epilog="All else is handed on to jupyter lab: ganedu lab --no-browser")  # fmt: skip
-    p.add_argument("--port", type=_whole, default=8888, help="a free one near it is taken where it is in use")
+    p.add_argument("--port", type=_whole(1, 65535), default=8888, help="a free one near it is taken where it is in use")
 
     p = command(run, "run a notebook from top to bottom, with other parameters")
     p.add_argument("notebook", help="its number (03) or how its name begins (dcgan)")
     p.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                    help="set a parameter, as often as you like")  # fmt: skip
-    p.add_argument("--out", type=Path, help="the executed notebook: a file, or a folder (runs)")
+    p.add_argument("--out", type=_path, help="the executed notebook: a file, or a folder (runs)")
 
     _arguments_of_train(command(train, "train a GAN on images"))
     _arguments_of_sample(command(sample, "draw images from a trained GAN"))
 
     p = command(doctor, "examine a run, and say what is wrong with it, most likely cause first")
-    p.add_argument("dir", type=Path, metavar="DIR", help="folder of the run; status 0: healthy, 1: sick")
+    p.add_argument("dir", type=_path, metavar="DIR", help="folder of the run; status 0: healthy, 1: sick")
 
     p = command(report, "judge runs side by side, and write what was found as a notebook, a page and a file of figures")
-    p.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help="folder of a run; all on the same data")
-    p.add_argument("--n", type=_whole, default=2000, metavar="N", help="fakes of each run, 256 or more (2000)")
-    p.add_argument("--out", type=Path, metavar="FOLDER",
+    p.add_argument("dirs", type=_path, nargs="+", metavar="DIR", help="folder of a run; all on the same data")
+    p.add_argument("--n", type=_whole(), default=2000, metavar="N", help="fakes of each run, 256 or more (2000)")
+    p.add_argument("--out", type=_path, metavar="FOLDER",
                    help="folder of the three files (DIR/report; of several runs, runs/report)")  # fmt: skip
 
     command(data, "say which data sets there are, where, and how large")
 
     p = command(student, "write the notebooks without their solutions")
-    p.add_argument("dir", type=Path, metavar="DIR")
+    p.add_argument("dir", type=_path, metavar="DIR")
     p.add_argument("--force", action="store_true", help="overwrite notebooks that are there")
     return top
 
@@ -261,31 +324,38 @@ def parser() -> argparse.ArgumentParser:
 def _arguments_of_train(p: argparse.ArgumentParser) -> None:
     p.add_argument("model", help="mlp, dcgan, or cgan (a DCGAN that is told the class)")
     p.add_argument("--data", help="digits (default), fashion, mnist70k, fashion70k, shapes, or a folder of images")
-    p.add_argument("--image-size", type=_whole, metavar="N", help="16, 28, 32, 64 or 128; the data's own by default")
-    p.add_argument("--channels", type=int, metavar="N", help="1 (grey) or 3 (colour); the data's own by default")
-    p.add_argument("--width", type=_whole, metavar="N", help="numbers a layer hold in proportion to it (8; mlp: 128)")
+    p.add_argument("--image-size", type=_whole(), metavar="N", help="16, 28, 32, 64 or 128; the data's own by default")
+    p.add_argument("--channels", type=_whole(), metavar="N", help="1 (grey) or 3 (colour); the data's own by default")
+    p.add_argument("--width", type=_whole(), metavar="N", help="numbers a layer hold in proportion to it (8; mlp: 128)")
     p.add_argument("-p", dest="tuned", nargs=2, action=_Setting, default=[], metavar=("NAME", "VALUE"),
                    help="set a number of the recipe: z_dim, batch_size, lr, betas (0,0.9), ema, r1")  # fmt: skip
     limit = p.add_mutually_exclusive_group()
     limit.add_argument("--seconds", type=_seconds, metavar="S", help="time to train, from the run's start (60)")
     limit.add_argument(
-        "--steps", type=_whole, metavar="N", help="steps to train, from the run's start, in place of seconds"
+        "--steps", type=_whole(), metavar="N", help="steps to train, from the run's start, in place of seconds"
     )
-    p.add_argument("--seed", type=int, metavar="N", help="equal seeds and steps give equal numbers on a CPU (0)")
-    p.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (runs/MODEL-DATA)")
+    p.add_argument(
+        "--seed",
+        type=_whole(-(2**63), 2**64 - 1),
+        metavar="N",
+        help="equal seeds and steps give equal numbers on a CPU (0)",
+    )
+    p.add_argument("--out", type=_path, metavar="DIR", help="folder of the run (runs/MODEL-DATA)")
     p.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, to the numbers of an unbroken one"
     )
 
 
 def _arguments_of_sample(p: argparse.ArgumentParser) -> None:
-    p.add_argument("dir", type=Path, metavar="DIR", help="folder of the run")
-    p.add_argument("--n", type=_whole, default=64, metavar="N", help="how many (64)")
+    p.add_argument("dir", type=_path, metavar="DIR", help="folder of the run")
+    p.add_argument("--n", type=_whole(), default=64, metavar="N", help="how many (64)")
     p.add_argument(
         "--labels", type=_label_list, metavar="L", help="cgan: 3, or 0,1,2 in turn; every class in turn by default"
     )
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="equal seeds give equal images (0)")
-    p.add_argument("--out", type=Path, metavar="FILE",
+    p.add_argument(
+        "--seed", type=_whole(-(2**63), 2**64 - 1), default=0, metavar="N", help="equal seeds give equal images (0)"
+    )
+    p.add_argument("--out", type=_path, metavar="FILE",
                    help=".npy: float32 (N, C, H, W) in [-1, 1]; .png: a picture of all (DIR/samples.png)")  # fmt: skip
 
 
@@ -301,20 +371,30 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return args.run(args) or 0
     except KeyboardInterrupt as e:
-        print(f"\nganedu: {e or 'stopped'}", file=sys.stderr)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the way out
+        print(f"\nganedu: {str(e) or 'stopped'}", file=sys.stderr)
         return 130
-    except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as e:
-        return _report(e, 2, args.traceback)
-    except (OSError, RuntimeError, MemoryError) as e:
-        return _report(e, 1, args.traceback)
+    except (ValueError, OSError, RuntimeError, MemoryError) as e:
+        if args.traceback:
+            raise
+        print(f"ganedu: {_said(e)}", file=sys.stderr)
+        failed = isinstance(e, RuntimeError | MemoryError | ConnectionError) or getattr(e, "errno", None) in FAILED
+        return 1 if failed else 2
 
 
-def _report(e: Exception, status: int, with_traceback: bool) -> int:
-    if with_traceback:
-        raise e
-    text = e.strerror if isinstance(e, OSError) and e.strerror else str(e) or type(e).__name__
-    print(f"ganedu: {text}", file=sys.stderr)
-    return status
+FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of an OSError: nothing to be put right in the command
+
+
+def _said(e: Exception) -> str:
+    """What an error says, in one paragraph; of the system's, path, cause and advice. Strangers' names cannot steer."""
+    from .inputs import why_not
+
+    text = str(e) or type(e).__name__
+    if isinstance(e, OSError) and e.strerror:
+        text = e.strerror if e.filename is None else f"{e.filename}: {why_not(e)}"
+    if isinstance(e, MemoryError):
+        text = f"not enough memory ({text}): give a smaller --width, batch_size, --image-size or --n."
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
 if __name__ == "__main__":

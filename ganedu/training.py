@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from . import checkpoints
+from .inputs import whole
 from .sampling import generate, refresh_batchnorm, seeded
-
-# ----------------------------------------------------------------------------------------------------- the Trainer
 
 
 def constant(progress: float) -> float:
@@ -66,8 +65,7 @@ class Trainer:
         precision: str | None = None,
         device: str | torch.device | None = None,
     ):
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} does not fit: give 1 or more.")
+        whole("batch_size", batch_size, 1, 2**20)
         self.step_function, self.data, self.batch_size, self.schedule = step, data, batch_size, schedule
         self.accelerator = _engine(precision, device)
         self._autocast = (
@@ -100,8 +98,7 @@ class Trainer:
         """
         if steps is None and seconds is None:
             raise ValueError("say how long: run(steps=...) or run(seconds=...).")
-        if every < 1:
-            raise ValueError(f"every={every} does not fit: give 1 or more.")
+        whole("every", every, 1, 2**53)
         while not self._done(steps, seconds):
             end = self.step + every
             try:
@@ -204,36 +201,28 @@ class Trainer:
         tensors = {"rng": self._rng[0], **({"rng_cuda": self._rng[1]} if len(self._rng) > 1 else {})}
         for name, module in self._stored().items():
             tensors |= {f"{name}.{k}": v for k, v in module.state_dict().items()}
-        if lost := [k for k, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]:
-            raise Diverged(f"{lost[0]} holds values that are not finite at step {self.step}, so it is not saved.")
         groups = {}
         for name, optimiser in self.optimisers.items():
             flat, groups[name] = checkpoints.flatten_optimiser(optimiser)
             tensors |= {f"{name}.{k}": v for k, v in flat.items()}
+        if lost := checkpoints.not_finite(tensors):
+            raise Diverged(f"{lost} holds values that are not finite at step {self.step}, so it is not saved.")
         header = {"step": self.step, "seconds": self.seconds, "optimisers": groups, "settings": settings or {}}
         checkpoints.write(folder, tensors, header, self.history)
 
-    def load(self, folder: str | Path) -> dict:
-        """Go on from `folder`: restores players, average, random numbers, step, seconds, history; returns settings.
+    def load(self, folder: str | Path, content: tuple | None = None) -> dict:
+        """Go on from `folder`, all restored; returns settings. `content`: what `checkpoints.read` has already given.
 
-        Raises FileNotFoundError, or ValueError for a file that is truncated, a pickle, or another model's; the trainer
-        is then unchanged. A checkpoint made on another device goes on here, with other random numbers on a GPU.
+        Raises what `checkpoints.read` and `fitting` raise; the trainer is then unchanged. A checkpoint made on another
+        device goes on here, with other random numbers on a GPU.
         """
-        tensors, header, history = checkpoints.read(folder)
+        tensors, header, history = content or checkpoints.read(folder)
         modules = self._stored()
-        states = {name: module.state_dict() for name, module in modules.items()}
-        there = {k.partition(".")[0] for k in tensors} | header["optimisers"].keys()
-        here = {"rng", *self.optimisers, *(name for name, state in states.items() if state)}
-        checkpoints.check_names(there - {"rng_cuda"}, here, folder)
-        checkpoints.check_fits(tensors, states, folder)
-        optimisers = {
-            name: checkpoints.unflatten_optimiser(tensors, name, header["optimisers"][name], optimiser, folder)
-            for name, optimiser in self.optimisers.items()
-        }
+        states = checkpoints.fitting(tensors, header, modules, self.optimisers, folder)
         for name, module in modules.items():  # everything fits: from here on nothing can fail half way
-            module.load_state_dict({k: tensors[f"{name}.{k}"] for k in states[name]})
+            module.load_state_dict({k: tensors[f"{name}.{k}"] for k in module.state_dict()})
         for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(optimisers[name])
+            optimiser.load_state_dict(states[name])
         self._rng = [tensors["rng"], *([tensors["rng_cuda"]] if "rng_cuda" in tensors else self._rng[1:])]
         self.step, self.seconds, self.history = header["step"], header["seconds"], history
         return header["settings"]
@@ -244,9 +233,6 @@ class Trainer:
         return {name: self.accelerator.unwrap_model(module) for name, module in modules.items()}
 
 
-# --------------------------------------------------------------------------------------------------------- helpers
-
-
 def _average(G: nn.Module, decay: float) -> nn.Module:
     from torch.optim.swa_utils import AveragedModel
 
@@ -255,9 +241,7 @@ def _average(G: nn.Module, decay: float) -> nn.Module:
 
     @torch.no_grad()
     def move(averages: list[Tensor], weights: list[Tensor], _) -> None:
-        t = int(
-            average.n_averaged
-        )  # a tensor on the CPU; the one handed over is on the device, which would have to wait
+        t = int(average.n_averaged)  # on the CPU; the one handed over is on the device, which would have to wait
         now = min(decay, (1 + t) / (10 + t))  # a short run must not average over its own beginning
         torch._foreach_lerp_(averages, weights, 1 - now)
 

@@ -164,7 +164,7 @@ def pack(folder, name: str, *, machine: str, licence: str | None = None, judged:
     if not re.fullmatch(r"[a-z0-9_]+", name):
         raise ValueError(f"name={name!r} does not fit: small letters, digits and _ make a name.")
     trainer = recipes.load_trainer(folder)
-    settings = recipes.read_run(folder)[1]
+    settings = recipes.read_run(folder)[1]["settings"]
     licence = licence or LICENCES.get(settings["data"])
     if licence is None:
         raise ValueError(f"nothing is known of the licence of {settings['data']}: give it, pack(..., licence=...).")

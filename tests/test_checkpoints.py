@@ -89,13 +89,6 @@ def test_what_is_written_are_tensors_and_json_readable_without_this_package(whol
     assert json.loads((whole / "records.json").read_text()) == expected.history
 
 
-def test_a_header_is_read_without_weights(whole):
-    shapes, header = checkpoints.read_header(whole)
-    tensors, same, _ = checkpoints.read(whole)
-    assert header == same and {k: v.shape for k, v in shapes.items()} == {k: v.shape for k, v in tensors.items()}
-    assert all(v.is_meta for v in shapes.values())
-
-
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
 def test_others_may_read_what_the_umask_lets_them(tmp_path):
     old = os.umask(0o022)
@@ -229,8 +222,6 @@ def test_a_file_that_is_not_a_whole_checkpoint_is_refused_and_changes_nothing(sp
     with pytest.raises(ValueError, match=says) as error:
         run.load(tmp_path)
     assert str(path) in str(error.value)
-    with pytest.raises(ValueError, match=says):
-        checkpoints.read_header(tmp_path)
     assert state(run) == before
     assert "GANEDU_TRAP" not in os.environ
 
@@ -239,7 +230,7 @@ def test_a_folder_without_checkpoint_is_named(tmp_path):
     run = trainer()
     before = state(run)
     for folder in (tmp_path, tmp_path / "nowhere"):
-        for read in (run.load, checkpoints.read_header):
+        for read in (run.load, checkpoints.read):
             with pytest.raises(
                 FileNotFoundError, match=f"no checkpoint in {folder}: checkpoint.safetensors is missing"
             ):

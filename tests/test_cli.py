@@ -1,8 +1,10 @@
 """The command line as its users meet it: what it makes, what it says, what a kill leaves, what bad input costs."""
 
+import errno
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -104,7 +106,7 @@ def test_train_leaves_a_checkpoint_records_and_a_picture(runs, capsys):
         assert header["step"] == 12 and header["settings"]["model"] == model
         assert len(history["loss_D"]) == len(history["loss_G"]) == 12
         assert (runs / model / "samples.png").read_bytes().startswith(b"\x89PNG")
-        assert sorted(p.name for p in (runs / model).iterdir()) == [
+        assert sorted(p.name for p in (runs / model).iterdir() if p.name != ".lock") == [
             "checkpoint.safetensors",
             "records.json",
             "samples.png",
@@ -243,7 +245,7 @@ def test_numbers_of_the_recipe_are_set_by_name_and_kept_when_resumed(tmp_path):
         tmp_path / "r",
     )
     assert main([*train, "--steps", "2", "--out", str(out)]) == 0
-    before = recipes.read_run(out)[1]
+    before = recipes.read_run(out)[1]["settings"]
     assert (before["r1"], before["betas"], before["z_dim"]) == (0.1, [0, 0.9], 3)
     assert main(["train", "dcgan", "--steps", "4", "--resume", "--out", str(out)]) == 0
     assert main([*train, "--steps", "5", "--resume", "--out", str(out)]) == 0
@@ -376,7 +378,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith("ganedu: cannot write") and "Traceback" not in result.stderr
     assert (out / checkpoints.CHECKPOINT).read_bytes() == before
-    assert not [p for p in out.iterdir() if p.name.startswith(".")]
+    assert [p.name for p in out.iterdir() if p.name.startswith(".")] == [".lock"]
     assert main(command) == 0
 
 
@@ -415,7 +417,7 @@ def test_images_that_changed_since_stop_a_resume(tmp_path, capsys):
         Image.new("RGB", (20, 20), (0, 9 * i, 0)).save(folder / f"{i}.png")
     capsys.readouterr()
     assert main([*train, "--resume"]) == 2
-    assert "n_images was" in said(capsys)
+    assert "photos has changed since the run" in said(capsys)
 
 
 def test_traceback_is_there_for_who_asks():
@@ -428,3 +430,141 @@ def test_no_display_is_needed(tmp_path):
     code = f"import sys; from ganedu.__main__ import main; sys.exit(main({train!r}))"
     env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")} | {"MPLBACKEND": "TkAgg"}
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env).returncode == 0
+
+
+# ------------------------------------------------------------------------------- a stranger's disk, folder and hand
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A folder of two classes beside which the command line is called."""
+    from PIL import Image
+
+    for i in range(12):
+        path = tmp_path / "photos" / ("cats", "dogs")[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (20, 20, 3)).astype(np.uint8)).save(path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "photos"
+
+
+SHORT = ["train", "mlp", *TINY, "--steps", "2"]
+
+
+def test_what_is_made_does_not_become_data(photos, capsys, monkeypatch):
+    before = sorted(photos.rglob("*"))
+    for out in ("photos", "photos/runs/mlp", "photos/cats"):
+        assert main([*SHORT, "--data", "photos", "--out", out]) == 2
+        assert "lies in the folder of images" in said(capsys)
+    monkeypatch.chdir(photos)
+    assert main([*SHORT, "--data", "."]) == 2
+    assert "such as --out ../runs/photos" in said(capsys)
+    assert sorted(photos.rglob("*")) == before
+    assert main([*SHORT, "--data", ".", "--out", "../runs/photos"]) == 0
+
+
+def test_a_run_goes_on_from_anywhere_and_with_images_that_have_moved(photos, capsys, monkeypatch):
+    run = str(photos.parent / "run")
+    assert main([*SHORT, "--data", "photos", "--out", run]) == 0
+    monkeypatch.chdir("/")
+    assert main(["train", "mlp", "--steps", "3", "--resume", "--out", run]) == 0
+    moved = photos.rename(photos.parent / "moved")
+    capsys.readouterr()
+    assert main(["train", "mlp", "--steps", "4", "--resume", "--out", run]) == 2
+    assert "the images in" in (text := said(capsys)) and "--resume --data" in text
+    assert main(["train", "mlp", "--steps", "4", "--resume", "--out", run, "--data", str(moved)]) == 0
+    assert recipes.read_run(run)[1]["settings"]["data"] == str(moved)
+    assert main(["train", "mlp", "--steps", "4", "--resume", "--out", run, "--data", "digits"]) == 2
+    assert "and is digits now" in said(capsys)
+
+
+def test_other_images_of_the_same_number_stop_a_resume_and_the_doctor(photos, capsys):
+    from PIL import Image
+
+    assert main([*SHORT, "--data", "photos", "--out", "run"]) == 0
+    path = next(photos.rglob("*.png"))
+    Image.new("RGB", (20, 20), (1, 2, 3)).save(path)
+    capsys.readouterr()
+    for command in (["train", "mlp", "--steps", "4", "--resume", "--out", "run"], ["doctor", "run"]):
+        assert main(command) == 2
+        assert "other ones now" in said(capsys)
+    assert main(["sample", "run", "--n", "2", "--out", "x.npy"]) == 0  # needs no images
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [(["--data", ""], "is no name"), (["--data", " "], "is no name"), (["--data", "~nobody-here/x"], "no folder"),
+     (["-p", "seed", "2.5"], "unknown setting 'seed'"), (["-p", "data", "7"], "unknown setting 'data'"),
+     (["-p", "z_dim", str(10**20)], "z_dim=.* from 1 to 4,096"), (["--width", "4097"], "from 1 to 4,096"),
+     (["--width", "4000", "--image-size", "128", "--channels", "3"], "weights, more"),
+     (["-p", "batch_size", "65000", "--image-size", "128"], "numbers, more than"),
+     (["-p", "lr", "nan"], "lr=nan does not fit"), (["-p", "betas", "0,1"], "two numbers"),
+     (["--channels", "7"], "grey"),
+     (["--out", "/proc/nobody/run"], "No such file or directory: check how"),
+     (["--out", "r" * 300], "too long: choose")],
+)  # fmt: skip
+def test_numbers_and_places_that_do_not_fit_are_told_so(arguments, hint, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*SHORT, *arguments]) == 2
+    assert re.search(hint, said(capsys)) and not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [(["--n", str(10**9)], "a gigabyte"), (["--n", "60000"], "programs open"),
+     (["--out", "/dev/null/x.png"], "cannot write"),
+     (["--out", "/etc/hostname/x.npy"], "choose another folder")],
+)  # fmt: skip
+def test_samples_that_cannot_be_are_refused(arguments, hint, runs, capsys):
+    assert main(["sample", str(runs / "dcgan"), *arguments]) == 2
+    assert hint in said(capsys)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--seed", str(2**64)], ["--seed", str(-(2**64))], ["--width", "9" * 5000], ["--steps", str(10**13)],
+     ["--out", ""], ["--seconds", "1e300"], ["--out", "a\0b"], ["-p", "lr", "9" * 5000], ["--channels", "-1"]],
+    ids=lambda a: " ".join(a)[:30].replace("\0", "0"),
+)  # fmt: skip
+def test_numbers_beyond_all_bounds_are_usage_errors(arguments, capsys):
+    with pytest.raises(SystemExit) as e:
+        main(["train", "mlp", *arguments])
+    assert e.value.code == 2 and len(capsys.readouterr().err) < 3000
+
+
+def test_two_cannot_train_into_one_folder(tmp_path, capsys):
+    out = tmp_path / "run"
+    command = [*SHORT[:-2], "--seconds", "600", "--out", str(out)]
+    code = f"import ganedu.__main__ as m; m.SAVE_EVERY = 0; m.main({command!r})"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL) as other:
+        try:
+            _wait_for_step(out, other)
+            assert main(["train", "mlp", "--steps", "5", "--resume", "--out", str(out)]) == 2
+            assert "another process is training into" in said(capsys)
+            assert main([*SHORT, "--out", str(out)]) == 2
+            said(capsys)
+        finally:
+            other.kill()
+    (out / f".{checkpoints.CHECKPOINT}.1234").write_bytes(b"half")  # what a kill may leave
+    assert main(["train", "mlp", "--seconds", "1", "--resume", "--out", str(out)]) == 0
+    assert {p.name for p in out.iterdir()} == {checkpoints.CHECKPOINT, checkpoints.RECORDS, "samples.png", ".lock"}
+
+
+def test_what_a_system_says_has_a_path_a_cause_and_advice():
+    from ganedu.__main__ import _said
+
+    for number in (errno.EACCES, errno.ENOSPC, errno.EEXIST, errno.EIO, errno.EROFS):
+        text = _said(error := OSError(number, os.strerror(number), "here/x"))
+        assert text.startswith(f"here/x: {error.strerror}: ") and "choose" in text
+    assert _said(ValueError("a\x1b[2Jb")) == "a\\x1b[2Jb"
+    assert "not enough memory" in _said(MemoryError()) and _said(RuntimeError()) == "RuntimeError"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_killed_at_random_moments_a_run_ends_as_the_unbroken_one():
+    """A few of the kills of benchmarks/kills.py."""
+    command = [sys.executable, "benchmarks/kills.py", "--kills", "6", "--runs", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "6 kills in 1 runs" in done.stdout, done.stdout + done.stderr
+    assert ": 0 lost, 1 of 1 runs equal to the unbroken one" in done.stdout

@@ -350,7 +350,7 @@ def test_a_trainer_runs_outside_the_main_thread():
     ("use", "says"),
     [
         (lambda: list(trainer().run()), r"say how long: run\(steps=\.\.\.\) or run\(seconds"),
-        (lambda: list(trainer().run(steps=3, every=0)), "every=0 does not fit: give 1 or more"),
+        (lambda: list(trainer().run(steps=3, every=0)), "every=0 does not fit: give a whole number from 1"),
         (lambda: trainer(batch_size=0), "batch_size=0 does not fit"),
         (lambda: trainer(ema=1.0), "ema=1.0 does not fit: a decay from 0 to below 1"),
         (lambda: trainer(ema=-0.1), "ema=-0.1 does not fit"),

@@ -4,6 +4,7 @@ digits and fashion are shipped and need no network; mnist70k and fashion70k are 
 path to a folder gives anybody's images. Densities of points are in `ganedu.toys.densities`.
 """
 
+import contextlib
 import lzma
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +30,8 @@ class Images:
     """Images x (N, C, H, H) uint8 with labels (N,) int64, and as x_test, labels_test those held out from training.
 
     `class_names` is empty where there are no classes; then labels are 0. `factors` (shapes only) holds the ground truth
-    by name, each with N rows; `factors_test` that of the held-out images.
+    by name, each with N rows; `factors_test` that of the held-out images. `digest` (a folder's only) tells two
+    folders apart: SHA-256 of the names and bytes of all files, and of how they were split.
     Raises ValueError when the parts don't fit each other.
     """
 
@@ -41,6 +43,7 @@ class Images:
     class_names: tuple[str, ...] = ()
     factors: dict[str, Tensor] | None = field(default=None, repr=False)
     factors_test: dict[str, Tensor] | None = field(default=None, repr=False)
+    digest: str = field(default="", repr=False)
 
     def __post_init__(self):
         check(self.x, ("N", "C", "H", "H"), name="x", least=0, kinds=("uint8",))
@@ -142,15 +145,11 @@ def load(name: str | Path, image_size: int | None = None, channels: int | None =
         check_size(image_size)
     if channels not in (None, 1, 3):
         raise ValueError(f"channels={channels!r} does not fit: 1 is grey, 3 is RGB.")
+    name = located(name)
     if name not in NAMES:
-        folder = Path(name).expanduser()
-        if not folder.is_dir():
-            if isinstance(name, Path) or any(sign in name for sign in "/\\."):
-                raise FileNotFoundError(f"there is no folder {folder}: give a folder of images, or {', '.join(NAMES)}.")
-            one_of(name, NAMES, "data set or folder")
         _check_options(name, options, "held_out", "seed")
-        x, labels, x_test, labels_test, names = read_folder(folder, image_size or 32, channels, **options)
-        return Images(folder.resolve().name, x, labels, x_test, labels_test, names)
+        x, labels, x_test, labels_test, names, digest = read_folder(name, image_size or 32, channels, **options)
+        return Images(name.name, x, labels, x_test, labels_test, names, digest=digest)
     if name == "shapes":
         _check_options(name, options, "n", "n_test", "seed")
         images = _shapes(image_size or 32, **options)
@@ -161,6 +160,27 @@ def load(name: str | Path, image_size: int | None = None, channels: int | None =
     if (size, c) == (images.image_size, images.channels):
         return images
     return replace(images, **{k: to_channels(resize(getattr(images, k), size), c) for k in ("x", "x_test")})
+
+
+def located(name: str | Path) -> str | Path:
+    """The name of a data set as it is; that of a folder as its absolute path.
+
+    Raises ValueError for a name that is neither, with the nearest one; FileNotFoundError where there is no such folder.
+    """
+    if name in NAMES or not isinstance(name, str | Path):
+        one_of(name, NAMES, "data set or folder")
+        return name
+    if not str(name).strip() or "\0" in str(name):
+        raise ValueError(
+            f"data={str(name)!r} is no name: give {', '.join(NAMES)}, or a folder of images, . for this one."
+        )
+    with contextlib.suppress(RuntimeError, OSError):  # a user who doesn't exist, a link that leads to itself
+        folder = Path(name).expanduser().resolve()
+        if folder.is_dir():
+            return folder
+    if isinstance(name, Path) or any(sign in name for sign in "/\\.~"):
+        raise FileNotFoundError(f"there is no folder {name}: give a folder of images, or {', '.join(NAMES)}.")
+    one_of(name, NAMES, "data set or folder")
 
 
 def _check_options(name, options: dict, *allowed: str) -> None:

@@ -1,6 +1,6 @@
 """What one report can hold: runs that one judge can compare; everything else is refused before any work.
 
-Of a run the settings and the shapes of its weights are read here, and no weight; the images are loaded.
+Each run is read here as it is read everywhere, by `recipes.read_run`; the images are loaded.
 """
 
 from pathlib import Path
@@ -14,8 +14,8 @@ MOST_RUNS, MOST = 6, 10_000  # colours for the eye; fakes, beyond which only tim
 MOST_NUMBERS = 2**28  # pixels of all fakes of one run: a gigabyte
 
 
-def check(folders: list[str | Path], n: int) -> tuple[tuple[dict, ...], Images]:
-    """(settings of each, their images) of runs that one judge can compare, `n` fakes each.
+def check(folders: list[str | Path], n: int) -> tuple[tuple[tuple, ...], Images]:
+    """(what `recipes.read_run` gives of each, their images) of runs that one judge can compare, `n` fakes each.
 
     Raises ValueError for no run or too many, two of one name, runs on different data, sizes or channels, an `n` too
     small or too large, too few held-out images, data that have changed since, or a checkpoint of another kind;
@@ -23,7 +23,8 @@ def check(folders: list[str | Path], n: int) -> tuple[tuple[dict, ...], Images]:
     """
     folders = [Path(folder) for folder in folders]
     _check_folders(folders)
-    shapes, settings = zip(*(recipes.read_header(folder) for folder in folders), strict=True)
+    runs = tuple(recipes.read_run(folder) for folder in folders)
+    settings = tuple(header["settings"] for _, header, _ in runs)
     for folder, other in zip(folders[1:], settings[1:], strict=True):
         _check_comparable(folders[0], settings[0], folder, other)
     first = settings[0]
@@ -31,9 +32,7 @@ def check(folders: list[str | Path], n: int) -> tuple[tuple[dict, ...], Images]:
     _check_data_are_there(folders[0], first["data"])
     images = load(first["data"], image_size=first["image_size"], channels=first["channels"])
     _check_images(images, folders, settings)
-    for folder, found, own in zip(folders, shapes, settings, strict=True):
-        recipes.check_weights(found, own, folder)
-    return settings, images
+    return runs, images
 
 
 def _check_folders(folders: list[Path]) -> None:
@@ -95,13 +94,7 @@ def _check_data_are_there(folder: Path, data: str) -> None:
 
 def _check_images(images: Images, folders: list[Path], settings: tuple[dict, ...]) -> None:
     for folder, own in zip(folders, settings, strict=True):
-        there = own.get("n_images", len(images.x))
-        if there != len(images.x) or (own["class_names"] and own["class_names"] != list(images.class_names)):
-            raise ValueError(
-                f"{own['data']} has changed since the run in {folder}: {there:,} training images of "
-                f"{len(own['class_names']) or 'unused'} classes then, {len(images.x):,} of {images.n_classes} now, so "
-                "what was held out then may not be held out now. Put the images back as they were, or train again."
-            )
+        recipes.check_same_images(own, images, folder)
     if len(images.x_test) < LEAST:
         raise ValueError(
             f"{settings[0]['data']} holds out {len(images.x_test):,} images, and distances need {LEAST} or more: give "

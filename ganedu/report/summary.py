@@ -101,14 +101,14 @@ class Summary:
 
 def summary(folders: list[str | Path], n: int) -> Summary:
     """`n` fakes of each run in `folders`, judged. Raises what `check.check` raises, before anything is trained."""
-    settings, images = check(folders, n)
+    contents, images = check(folders, n)
     judge, chosen = make_judge(images), reference(images, n)
     real, train = judge.look(images.x_test[chosen]), judge.look(images.x)
     half = len(real) // 2
     yardstick = metrics.judge_few(real[:half], real[half : 2 * half], K, SEED)
     runs = [
-        _judged(Path(folder), own, n, images, judge, chosen, real, train)
-        for folder, own in zip(folders, settings, strict=True)
+        _judged(Path(folder), content, n, images, judge, chosen, real, train)
+        for folder, content in zip(folders, contents, strict=True)
     ]
     return Summary(n, images, judge, chosen, yardstick, float(metrics.nearest(real, train)[0].median()), runs)
 
@@ -141,10 +141,11 @@ def fake_labels(settings: dict, images: Images, n: int) -> Tensor | None:
 
 
 def _judged(
-    folder: Path, settings: dict, n: int, images: Images, judge: Judge, chosen: Tensor, real: Tensor, train: Tensor
+    folder: Path, content: tuple, n: int, images: Images, judge: Judge, chosen: Tensor, real: Tensor, train: Tensor
 ) -> Judged:
+    settings = content[1]["settings"]
     trainer = recipes.trainer(settings, images)
-    trainer.load(folder)
+    trainer.load(folder, content)
     G = trainer.averaged()
     labels = fake_labels(settings, images, n)
     in_turn = None if labels is None else torch.arange(GRID) % images.n_classes

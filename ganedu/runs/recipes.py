@@ -3,16 +3,18 @@
 Settings are a plain dict that travels in the checkpoint, so a folder alone is enough to go on, or to sample.
 """
 
+import contextlib
 import copy
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from .. import checkpoints
-from ..data import Images, load
-from ..inputs import one_of
+from ..data import Images, load, located
+from ..inputs import one_of, whole
 from ..losses import r1
 from ..models import build, check_image_config
 from ..sampling import refresh_batchnorm, seeded
@@ -31,6 +33,14 @@ RECIPES = {
 
 GIVEN = ("model", "data", "image_size", "channels", "width", "seed")  # what `prepare` makes all settings from
 TUNED = ("z_dim", "batch_size", "lr", "betas", "ema", "r1")  # and what it lets you put in place of the recipe's
+NEEDED = (*GIVEN, "z_dim", "batch_size", "lr", "betas", "ema", "n_images", "class_names")  # to go on with a run
+FOUND = ("n_images", "class_names", "digest")  # and what it finds in the data
+WHOLE = {
+    "image_size": (8, 256), "width": (1, 4096), "z_dim": (1, 4096), "batch_size": (1, 2**16),
+    "seed": (-(2**63), 2**64 - 1, "torch takes no other"), "n_images": (1, 2**40),
+}  # fmt: skip
+MOST_WEIGHTS = 2**27  # of G and D together: two gigabytes while Adam trains them
+MOST_NUMBERS = 2**28  # in one batch of images: a gigabyte
 
 
 def prepare(
@@ -40,42 +50,75 @@ def prepare(
 
     `data`, image_size and channels are what `data.load` takes; `tuned` are settings of the recipe: z_dim, batch_size,
     lr, betas (two numbers), ema, r1 (the penalty's gamma; 0 for none). Raises ValueError for an unknown model, data set
-    or setting, with the nearest name, and for values that do not fit.
+    or setting, with the nearest name, and for values that do not fit, or that no memory would hold.
     """
+    for name in tuned:
+        one_of(name, TUNED, "setting")
     one_of(model, tuple(RECIPES), "model")
-    for name, value in tuned.items():
-        _check_tuned(name, value)
-    recipe = {**RECIPES[model], **({"width": width} if width is not None else {}), **tuned}
-    check_image_config(image_size or 32, channels or 1, recipe["width"])  # before the data are read
-    images = load(data, image_size=image_size, channels=channels)
-    check_image_config(images.image_size, images.channels)
+    given = {"image_size": image_size, "channels": channels, "width": width}
+    given = {k: v for k, v in given.items() if v is not None}
+    settings = {"model": model, "data": str(located(data)), **RECIPES[model], **given, **tuned, "seed": seed}
+    check({"image_size": 32, "channels": 1, **settings})  # before the data are read
+    images = load(settings["data"], image_size=image_size, channels=channels)
+    settings |= {"image_size": images.image_size, "channels": images.channels, "n_images": len(images.x),
+                 "class_names": list(images.class_names) if model == "cgan" else [],
+                 **({"digest": images.digest} if images.digest else {})}  # fmt: skip
     if model == "cgan" and images.n_classes < 2:
         raise ValueError(
             f"cgan needs labels, but {data} has {images.n_classes or 'no'} class: train dcgan on it, or sort the "
             "images into one folder a class."
         )
-    return {
-        "model": model, "data": data, "image_size": images.image_size, "channels": images.channels,
-        **recipe, "seed": seed, "n_images": len(images.x),
-        "class_names": list(images.class_names) if model == "cgan" else [],
-    }, images  # fmt: skip
+    check(settings)
+    return {k: settings[k] for k in ORDER if k in settings}, images
 
 
-def _check_tuned(name: str, value) -> None:
-    one_of(name, TUNED, "setting")
+ORDER = ("model", "data", "image_size", "channels", *TUNED, "width", "seed", *FOUND)
+
+
+def check(settings: dict) -> None:
+    """Raise ValueError unless each of these settings fits by itself, and the players they make fit into memory."""
+    for name, value in settings.items():
+        one_of(name, (*GIVEN, *TUNED, *FOUND), "setting")
+        if name == "channels" and (type(value) is not int or value not in (1, 3)):
+            raise ValueError(f"channels={value!r} does not fit: 1 is grey, 3 is RGB.")
+        if name in WHOLE:
+            whole(name, value, *WHOLE[name])
+        elif name == "model":
+            one_of(value, tuple(RECIPES), "model")
+        elif name != "channels" and (fault := _fault(name, value)):
+            raise ValueError(f"{name}={value!r} does not fit: give {fault}.")
+    check_image_config(settings["image_size"], settings["channels"], settings["width"])
+    numbers = settings["channels"] * settings["image_size"] ** 2 * settings.get("batch_size", 1)
+    if numbers > MOST_NUMBERS:
+        raise ValueError(
+            f"batch_size={settings['batch_size']} of these images are {numbers:,} numbers, more than the "
+            f"{MOST_NUMBERS:,} (a gigabyte) that one batch may take: give fewer, or smaller images."
+        )
+    with torch.device("meta"):  # shapes without numbers
+        classes = {"class_names": ["one", "another"] if settings["model"] == "cgan" else []}  # where not yet known
+        weights = sum(p.numel() for player in _players({**classes, **settings}) for p in player.parameters())
+    if weights > MOST_WEIGHTS:
+        raise ValueError(
+            f"width={settings['width']} and z_dim={settings['z_dim']} make {weights:,} weights, more than the "
+            f"{MOST_WEIGHTS:,} (two gigabytes while they train) that are taken here: give smaller ones."
+        )
+
+
+def _fault(name: str, value) -> str | None:
+    """What would fit in the place of this value; None where it fits."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in ("z_dim", "batch_size"):
-        fits, allowed = isinstance(value, int) and number and value >= 1, "a whole number, 1 or more"
-    elif name == "betas":
-        fits = isinstance(value, list | tuple) and len(value) == 2 and all(0 <= b < 1 for b in value)
-        allowed = "two numbers from 0 to below 1: 0,0.9"
-    elif name == "ema":
-        fits, allowed = number and 0 <= value < 1, "a number from 0 to below 1"
-    else:
-        fits, allowed = number and 0 <= value < 1e6 and (value or name == "r1"), "a positive number"
-        allowed += " (0: no penalty)" if name == "r1" else ""
-    if not fits:
-        raise ValueError(f"{name}={value!r} does not fit: give {allowed}.")
+    if name in ("data", "digest"):
+        return None if isinstance(value, str) and value else "a text"
+    if name == "class_names":
+        return None if isinstance(value, list) and all(isinstance(v, str) for v in value) else "a list of names"
+    if name == "betas":
+        fits = isinstance(value, list | tuple) and len(value) == 2 and all(type(b) in (int, float) for b in value)
+        return None if fits and all(0 <= b < 1 for b in value) else "two numbers from 0 to below 1: 0,0.9"
+    if name == "ema":
+        return None if number and 0 <= value < 1 else "a number from 0 to below 1"
+    if name == "r1":
+        return None if number and 0 <= value < 1e6 else "a positive number below a million (0: no penalty)"
+    return None if number and 0 < value < 1e6 else "a positive number below a million"
 
 
 def arguments(settings: dict) -> dict:
@@ -89,9 +132,7 @@ def trainer(settings: dict, images: Images, device=None) -> Trainer:
     It runs on the `device` that `Trainer` takes, and the images are moved there.
     """
     with seeded(settings["seed"]):
-        G, D = _players(settings)
-    optimise = partial(torch.optim.Adam, lr=settings["lr"], betas=tuple(map(float, settings["betas"])), fused=True)
-    players = {"G": G, "D": D, "opt_G": optimise(G.parameters()), "opt_D": optimise(D.parameters())}
+        players = _playing(settings)
     conditional = bool(settings["class_names"])
     penalty = partial(r1, gamma=settings["r1"]) if settings.get("r1") else None
     result = Trainer(
@@ -104,50 +145,95 @@ def trainer(settings: dict, images: Images, device=None) -> Trainer:
     return result
 
 
-def read_run(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
-    """(tensors, settings) of the run of `train` in `folder`.
+def again(settings: dict, folder: str | Path, data: str | None = None) -> tuple[dict, Images]:
+    """(settings, images) of the run in `folder` once more; `data` says where its folder of images is now.
 
-    Raises FileNotFoundError when there is no checkpoint, ValueError when it is damaged, a pickle, or of another game.
+    Raises what `prepare` raises, FileNotFoundError where the images are gone, ValueError where they have changed.
     """
-    tensors, header, _ = checkpoints.read(folder)
-    return tensors, _settings(header, folder)
+    place = settings["data"] if data is None else data
+    try:
+        now, images = prepare(**arguments({**settings, "data": place}))
+    except FileNotFoundError as e:
+        raise FileNotFoundError(
+            f"the run in {folder} was trained on the images in {place}: {e} Put them back where they were, or go on "
+            "with the run by --resume --data, and say where they are now."
+        ) from e
+    check_same_images(settings, images, folder)
+    return now, images
 
 
-def read_header(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
-    """As `read`, and raises the same, but without weights: the tensors have a shape and no values."""
-    shapes, header = checkpoints.read_header(folder)
-    return shapes, _settings(header, folder)
+def check_same_images(settings: dict, images: Images, folder: str | Path) -> None:
+    """Raise ValueError unless `images` are those that the run in `folder` was trained on."""
+    names = settings["class_names"]
+    before, now = ((n, *rest) for n, *rest in (
+        (settings["n_images"], settings.get("digest", ""), *(names or images.class_names)),
+        (len(images.x), images.digest, *images.class_names),
+    ))  # fmt: skip
+    if before != now:
+        said = f"{before[0]:,} training images of {len(names) or 'unused'} classes then, "
+        said += "other ones now" if before[0] == now[0] else f"{len(images.x):,} of {images.n_classes} now"
+        raise ValueError(
+            f"{settings['data']} has changed since the run in {folder} was trained: {said}. What was held out then may "
+            "not be held out now: put the images back as they were, or train again into another folder."
+        )
 
 
-def check_weights(tensors: dict[str, Tensor], settings: dict, folder: str | Path) -> None:
-    """Raise ValueError unless the tensors that were read in `folder` have the shapes of these settings' players."""
-    with seeded(0):
-        G, D = (player.state_dict() for player in _players(settings))
-    checkpoints.check_fits(tensors, {"G": G, "D": D, "ema.module": G}, folder)
+@contextlib.contextmanager
+def alone_in(folder: str | Path):
+    """Nobody else trains into `folder` meanwhile, which is made if need be; what a killed run half wrote is removed.
+
+    Raises ValueError where somebody does, OSError where the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock", timeout=0):
+            for name in (checkpoints.CHECKPOINT, checkpoints.RECORDS):
+                for left in folder.glob(f".{name}.*"):
+                    left.unlink(missing_ok=True)
+            yield
+    except Timeout as e:
+        raise ValueError(
+            f"another process is training into {folder}: wait for its end, or choose another --out."
+        ) from e
 
 
-def _settings(header: dict, folder: str | Path) -> dict:
+def read_run(folder: str | Path) -> tuple[dict[str, Tensor], dict, dict[str, list[float]]]:
+    """(tensors, header, history) of the run of `train` in `folder`, as `checkpoints.read`; settings are in the header.
+
+    Raises FileNotFoundError when there is no checkpoint, ValueError when it is damaged, a pickle, of another game, or
+    not what training with these settings could have left.
+    """
+    tensors, header, history = checkpoints.read(folder)
     settings = header["settings"]
-    if not isinstance(settings, dict) or settings.get("model") not in RECIPES:
-        what = "it names no model we know"
-    elif lacking := [k for k in (*GIVEN, "z_dim", "class_names") if k not in settings]:
-        what = f"its settings lack {', '.join(lacking)}"
-    else:
-        return settings
-    raise ValueError(
-        f"the checkpoint in {folder} is not of a run of `train`: {what}. Load it into the Trainer that wrote it, by "
-        "Trainer.load, and work with that."
-    )
+    try:
+        if settings.get("model") not in tuple(RECIPES):
+            raise ValueError("it names no model we know.")
+        if lacking := [k for k in NEEDED if k not in settings]:
+            raise ValueError(f"its settings lack {', '.join(lacking)}.")
+        check(settings)
+    except ValueError as e:
+        raise ValueError(
+            f"the checkpoint in {folder} is not of a run of `train`: {e} Load it into the Trainer that wrote it, by "
+            "Trainer.load, and work with that."
+        ) from e
+    with seeded(0):
+        players = _playing(settings)
+    modules = {"G": players["G"], "D": players["D"], "ema": AveragedModel(players["G"])}
+    checkpoints.fitting(tensors, header, modules, {k: players[k] for k in ("opt_G", "opt_D")}, folder)
+    return tensors, header, history
 
 
 def load_trainer(folder: str | Path, device=None) -> Trainer:
     """The Trainer of the run of `train` in `folder`, where its checkpoint left it; on `device`, as `trainer`.
 
-    Raises what `read_run`, `prepare` and `Trainer.load` raise: its data must still be there, and fit.
+    Raises what `read_run`, `again` and `Trainer.load` raise: its data must still be there, and be the same.
     """
-    settings = read_header(folder)[1]
-    result = trainer(*prepare(**arguments(settings)), device)
-    result.load(folder)
+    content = read_run(folder)
+    result = trainer(*again(content[1]["settings"], folder), device)
+    result.load(folder, content)
     return result
 
 
@@ -157,14 +243,20 @@ def load_generator(folder: str | Path) -> tuple[nn.Module, dict]:
     On the CPU, wherever it was trained. Raises FileNotFoundError when there is no checkpoint, ValueError when it is
     damaged, a pickle, or another model's.
     """
-    tensors, settings = read_run(folder)
+    tensors, header, _ = read_run(folder)
+    settings = header["settings"]
     G = _players(settings)[0]
-    average = {k.removeprefix("ema.module."): v for k, v in tensors.items() if k.startswith("ema.module.")}
-    checkpoints.check_fits({f"G.{k}": v for k, v in average.items()}, {"G": G.state_dict()}, folder)
-    G.load_state_dict(average)
+    G.load_state_dict({k.removeprefix("ema.module."): v for k, v in tensors.items() if k.startswith("ema.module.")})
     with seeded(0):
         refresh_batchnorm(G)
     return G.eval().requires_grad_(False), copy.deepcopy(settings)
+
+
+def _playing(settings: dict) -> dict:
+    """Fresh players and their optimisers by name."""
+    G, D = _players(settings)
+    optimise = partial(torch.optim.Adam, lr=settings["lr"], betas=tuple(map(float, settings["betas"])), fused=True)
+    return {"G": G, "D": D, "opt_G": optimise(G.parameters()), "opt_D": optimise(D.parameters())}
 
 
 def _players(settings: dict) -> tuple[nn.Module, nn.Module]:

@@ -189,3 +189,105 @@ def test_bad_share(tmp_path, share):
 def test_default_size(tmp_path):
     save(tmp_path / "a.png")
     assert data.load(str(tmp_path), held_out=0).image_size == 32
+
+
+# --------------------------------------------------------------------------------------- other data, without a word
+
+
+def noise(path, seed, size=(20, 20, 3)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, size).astype(np.uint8)).save(path)
+
+
+def test_the_digest_is_that_of_the_files_and_of_the_split(tmp_path):
+    for name in ("one", "two", "other"):
+        for i in range(6):
+            noise(tmp_path / name / f"{i}.png", i + 10 * (name == "other"))
+    one, two, other = (load(tmp_path / name, held_out=0.3) for name in ("one", "two", "other"))
+    assert len(one.digest) == 64 and one.digest == two.digest != other.digest
+    assert (
+        load(tmp_path / "one", held_out=0.5).digest != one.digest != load(tmp_path / "one", seed=1, held_out=0.3).digest
+    )
+    (tmp_path / "two" / "5.png").rename(tmp_path / "two" / "6.png")
+    assert load(tmp_path / "two", held_out=0.3).digest != one.digest
+    assert data.load("shapes", n=10, n_test=10).digest == ""
+
+
+@pytest.mark.parametrize("value", [0, 7, 200, 255, 256, 40_000])
+def test_16_bits_a_pixel_are_16_bits_however_dark(tmp_path, value):
+    for name in ("a.png", "b.tiff"):
+        Image.fromarray(np.full((20, 20), value, np.uint16)).save(tmp_path / name)
+    (tmp_path / "c.pgm").write_bytes(b"P5 20 20 65535\n" + value.to_bytes(2, "big") * 400)
+    x = load(tmp_path).x
+    assert [colour(image) for image in x] == [[round(value / 257)]] * 3
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.full((20, 20), np.nan, np.float32), np.full((20, 20), 1.5, np.float32), np.full((20, 20), -0.1, np.float32),
+     np.full((20, 20), np.inf, np.float32), np.full((20, 20), 200, np.int32)],
+    ids=["NaN", "above 1", "below 0", "infinite", "32 bits"],
+)  # fmt: skip
+def test_a_white_that_nobody_has_agreed_on_is_not_guessed(tmp_path, array):
+    Image.fromarray(array).save(tmp_path / "a.tiff")
+    save(tmp_path / "b.png")
+    with pytest.warns(UserWarning, match="1 broken image skipped: a.tiff: pixels from .* save it with 8 or 16 bits"):
+        assert len(load(tmp_path)) == 1
+
+
+def test_links_to_folders_are_classes_and_one_that_leads_back_is_none(tmp_path):
+    for i in range(3):
+        noise(tmp_path / "elsewhere" / "cats" / f"{i}.png", i)
+        noise(tmp_path / "photos" / "dogs" / f"{i}.png", i)
+    (tmp_path / "photos" / "cats").symlink_to(tmp_path / "elsewhere" / "cats", target_is_directory=True)
+    assert load(tmp_path / "photos").class_names == ("cats", "dogs")
+    (tmp_path / "photos" / "dogs" / "again").symlink_to(tmp_path / "photos", target_is_directory=True)
+    with pytest.warns(UserWarning, match="passed over: dogs/again: a link that leads back to where it is"):
+        assert len(load(tmp_path / "photos")) == 6
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    """What root's tests cannot see: the system says no."""
+    for name in ("cats", "dogs"):
+        noise(tmp_path / name / "0.png", 0)
+    scandir = data.folders.os.scandir
+
+    def refuse(path):
+        if str(path).endswith("cats"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.warns(UserWarning, match="passed over: cats: Permission denied"):
+        assert load(tmp_path).class_names == ("dogs",)
+
+
+def test_pictures_of_a_run_are_no_data(tmp_path):
+    noise(tmp_path / "0.png", 0)
+    noise(tmp_path / "runs" / "mlp" / "samples.png", 1)
+    noise(tmp_path / "runs" / "mlp" / "report" / "page.png", 2)
+    (tmp_path / "runs" / "mlp" / "checkpoint.safetensors").write_bytes(b"")
+    with pytest.warns(UserWarning, match="passed over: runs/mlp: it holds a run"):
+        x = load(tmp_path)
+    assert len(x) == 1 and x.class_names == ()
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\0b", 5, None, ["digits"]])
+def test_a_name_that_is_none_is_refused(name):
+    with pytest.raises(ValueError, match=r"is no name: give digits|unknown data set or folder"):
+        data.load(name)
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/photos", "no/such/place", "loop/x"])
+def test_a_folder_that_is_not_there_is_named(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(FileNotFoundError, match=f"there is no folder {name}: give a folder of images"):
+        data.load(name)
+
+
+def test_a_picture_that_no_program_would_open_is_refused(tmp_path):
+    x = torch.zeros(1, 1, 16, 16).expand(30_000, -1, -1, -1)
+    with pytest.raises(ValueError, match=r"a picture of 30,000 images would have 122,880,000 pixels.* or \.npy"):
+        data.folders.write_images(x, tmp_path / "x.png")
+    assert not any(tmp_path.iterdir())

@@ -53,9 +53,11 @@ def no_work(monkeypatch):
 def test_bad_input_is_answered_before_any_work(arguments, hint, runs, tmp_path, capsys, no_work, monkeypatch):
     other = tmp_path / "other"
     shutil.copytree(runs / "cgan", other / "cgan")
-    for name, settings in {"large": {"image_size": 28}, "clothes": {"data": "fashion"}, "colour": {"channels": 3},
-                           "gone": {"data": "pictures/that/were"}, "full": {"data": "mnist70k"},
-                           "grown": {"n_images": 3999}, "lies": {"width": 8}}.items():  # fmt: skip
+    for name, given in {"large": {"image_size": 28}, "colour": {"image_size": 16, "channels": 3}}.items():
+        settings, images = recipes.prepare("cgan", "digits", width=4, **given)
+        recipes.trainer(settings, images).save(other / name, settings)
+    for name, settings in {"clothes": {"data": "fashion"}, "gone": {"data": "pictures/that/were"},
+                           "full": {"data": "mnist70k"}, "grown": {"n_images": 3999}, "lies": {"width": 8}}.items():  # fmt: skip
         _changed(runs / "cgan", other / name, **settings)
     (other / "file").write_text("in the way")
     monkeypatch.setattr(fetch, "where", lambda name: None)
@@ -77,16 +79,15 @@ def test_usage_errors_end_with_status_2(arguments):
     assert e.value.code == 2
 
 
-def test_headers_are_read_and_no_weights(runs, no_work, monkeypatch):
-    monkeypatch.setattr(checkpoints, "read", lambda folder: pytest.fail("weights are read"))
-    settings, images = check.check([runs / "cgan", str(runs / ODD)], N)
-    assert [own["model"] for own in settings] == ["cgan", "dcgan"]
+def test_what_was_read_comes_back_and_the_images_once(runs, no_work):
+    contents, images = check.check([runs / "cgan", str(runs / ODD)], N)
+    assert [header["settings"]["model"] for _, header, _ in contents] == ["cgan", "dcgan"]
     assert (images.name, images.image_size, len(images)) == ("digits", 16, 4000)
 
 
 def test_few_images_held_out_and_few_classes(runs, digits):
     few = data.Images("few", digits.x, digits.labels, digits.x_test[:255], digits.labels_test[:255], data.DIGITS)
-    own = recipes.read_header(runs / "cgan")[1]
+    own = recipes.read_run(runs / "cgan")[1]["settings"]
     with pytest.raises(ValueError, match="holds out 255 images, and distances need 256"):
         check._check_images(few, [runs / "cgan"], [own])
     other = data.Images("digits", digits.x, digits.labels, digits.x_test, digits.labels_test, tuple("abcdefghij"))

@@ -67,7 +67,7 @@ def test_three_files_and_nothing_else(runs, one, two):
     for folder in (one, two):
         assert sorted(p.name for p in folder.iterdir()) == FILES
     assert sorted(p.name for p in (runs / "cgan").iterdir()) == [
-        "checkpoint.safetensors", "records.json", "report", "samples.png",
+        ".lock", "checkpoint.safetensors", "records.json", "report", "samples.png",
     ]  # fmt: skip
     assert not [p for p in two.parents[1].iterdir() if p.name.startswith(".")]
 
@@ -180,16 +180,16 @@ def counted(monkeypatch, calls, module, name):
 
 
 def test_a_run_is_read_once(runs, judge, tmp_path, monkeypatch):
-    """The calling process reads headers; the notebook, run here in its place, each run once. Images: once a process."""
+    """Each process, the calling one and the notebook's, which is run here in its place, reads runs and images once."""
     calls = []
-    for module, name in ((checkpoints, "read"), (checkpoints, "read_header"), (images, "_shipped")):
+    for module, name in ((checkpoints, "read"), (images, "_shipped")):
         counted(monkeypatch, calls, module, name)
     folders = [runs / "cgan", runs / ODD]
-    headers = [("read_header", "cgan"), ("read_header", ODD), ("_shipped", "digits")]
+    once = [("read", "cgan"), ("read", ODD), ("_shipped", "digits")]
     space = {}
 
     def execute(notebook, path, parameters, **kw):
-        assert calls == headers
+        assert calls == once
         calls.clear()
         for cell in nbformat.read(notebook, as_version=4).cells:
             if cell.cell_type == "code":
@@ -201,7 +201,7 @@ def test_a_run_is_read_once(runs, judge, tmp_path, monkeypatch):
     monkeypatch.setattr(metrics, "train_judge", lambda images, seed: judge)
     with pytest.raises(RuntimeError, match="enough seen"), plt.rc_context():
         write.report(folders, tmp_path, N)
-    assert calls == [*headers, ("read", "cgan"), ("read", ODD)]
+    assert calls == once
     assert [r.name for r in space["runs"]] == ["cgan", ODD]
 
 
