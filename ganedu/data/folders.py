@@ -61,7 +61,10 @@ def _find(folder: Path) -> tuple[list[Path], int, list[str]]:
     from PIL import Image
 
     Image.init()
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    # EPS is a program, which Pillow hands to Ghostscript
+    suffixes = {
+        suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind != "EPS"
+    }
     files, problems = _walk(folder)
     found = sorted(p for p in files if p.suffix.lower() in suffixes)
     if not found:
@@ -86,7 +89,11 @@ def _walk(folder: Path) -> tuple[list[Path], list[str]]:
             problems.append(f"{here.relative_to(folder)}: a link that leads back to where it is")
         else:
             folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
-            files += [here / n for n in names if not n.startswith((".", "__MACOSX")) and (here / n).is_file()]
+            seen = [here / n for n in names if not n.startswith((".", "__MACOSX"))]
+            files += [p for p in seen if p.is_file()]
+            problems.extend(
+                f"{p.relative_to(folder)}: a link to nowhere" for p in seen if p.is_symlink() and not p.exists()
+            )
             continue
         folders.clear()
     return files, problems
@@ -111,7 +118,7 @@ def _read_all(
             file = io.BytesIO(data)
             return read_image(file, image_size, mode), hashlib.sha256(data).hexdigest()
         except Exception as e:  # decoders of forty formats fail in many ways; whichever, this file is broken
-            return f"{path.name}: {str(e).replace(f' {file!r}', '') or type(e).__name__}"
+            return f"{path.name}: {str(e).replace(f' {file!r}', '').rstrip('.') or type(e).__name__}"
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoders let other threads run
         bar = tqdm(pool.map(attempt, paths), total=len(paths), desc="reading images", delay=1, leave=False)

@@ -246,6 +246,15 @@ def test_links_to_folders_are_classes_and_one_that_leads_back_is_none(tmp_path):
         assert len(load(tmp_path / "photos")) == 6
 
 
+def test_a_link_to_nowhere_is_named_and_a_program_is_no_image(tmp_path):
+    noise(tmp_path / "0.png", 0)
+    (tmp_path / "1.png").symlink_to(tmp_path / "on-another-disk.png")
+    (tmp_path / "2.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
+    with pytest.warns(UserWarning) as said:
+        assert len(load(tmp_path)) == 1
+    assert [str(w.message).partition(": ")[2] for w in said] == ["passed over: 1.png: a link to nowhere."]
+
+
 def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     """What root's tests cannot see: the system says no."""
     for name in ("cats", "dogs"):

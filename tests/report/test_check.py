@@ -57,7 +57,8 @@ def test_bad_input_is_answered_before_any_work(arguments, hint, runs, tmp_path, 
         settings, images = recipes.prepare("cgan", "digits", width=4, **given)
         recipes.trainer(settings, images).save(other / name, settings)
     for name, settings in {"clothes": {"data": "fashion"}, "gone": {"data": "pictures/that/were"},
-                           "full": {"data": "mnist70k"}, "grown": {"n_images": 3999}, "lies": {"width": 8}}.items():  # fmt: skip
+                           "full": {"data": "mnist70k"}, "grown": {"n_images": 3999},
+                           "lies": {"width": 8}}.items():  # fmt: skip
         _changed(runs / "cgan", other / name, **settings)
     (other / "file").write_text("in the way")
     monkeypatch.setattr(fetch, "where", lambda name: None)
