@@ -1,6 +1,7 @@
 """The command line: `python -m ganedu`, or `ganedu` once installed. What is heavy is imported where it is used."""
 
 import argparse
+import contextlib
 import errno
 import shlex
 import signal
@@ -229,8 +230,10 @@ def _path(text: str) -> Path:
             Path(text).resolve()
             return Path(text)
         why = "is no name (a variable that is not set?)"
-    except (OSError, RuntimeError):
+    except RuntimeError:
         why = "is a link that leads to itself"
+    except OSError as e:  # the current folder is gone
+        why = f"cannot be found ({e.strerror})"
     raise argparse.ArgumentTypeError(f"{text!r} {why}: give a path, . for this folder")
 
 
@@ -265,19 +268,30 @@ def _label_list(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text!r} does not fit: give one label (3), or several (0,1,2)") from None
 
 
-class _Setting(argparse.Action):
-    """NAME VALUE, the value a number or several with commas between; appended to the list of pairs."""
+class _Pair(argparse.Action):
+    """NAME VALUE, appended to the list of pairs; each name once."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        name, text = values
+        pairs = getattr(namespace, self.dest)
+        if values[0] in dict(pairs):
+            parser.error(f"argument -p: {values[0][:40]} is given twice, and one of them would be lost: give it once")
+        setattr(namespace, self.dest, [*pairs, (values[0], self.value(parser, *values))])
+
+    def value(self, parser, name: str, text: str):
+        return text
+
+
+class _Setting(_Pair):
+    """The value is a number, or several with commas between."""
+
+    def value(self, parser, name: str, text: str):
         try:
             numbers = [float(part) if set(part) & set(".eEn") else int(part) for part in text.split(",")]
         except ValueError:
             parser.error(
                 f"argument -p {name[:40]}: {text[:40]!r} does not fit: give a number, or several with commas (0,0.9)"
             )
-        value = numbers[0] if len(numbers) == 1 else numbers
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest), (name, value)])
+        return numbers[0] if len(numbers) == 1 else numbers
 
 
 def parser() -> argparse.ArgumentParser:
@@ -297,7 +311,7 @@ def parser() -> argparse.ArgumentParser:
 
     p = command(run, "run a notebook from top to bottom, with other parameters")
     p.add_argument("notebook", help="its number (03) or how its name begins (dcgan)")
-    p.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+    p.add_argument("-p", dest="parameters", nargs=2, action=_Pair, default=[], metavar=("NAME", "VALUE"),
                    help="set a parameter, as often as you like")  # fmt: skip
     p.add_argument("--out", type=_path, help="the executed notebook: a file, or a folder (runs)")
 
@@ -305,7 +319,9 @@ def parser() -> argparse.ArgumentParser:
     _arguments_of_sample(command(sample, "draw images from a trained GAN"))
 
     p = command(doctor, "examine a run, and say what is wrong with it, most likely cause first")
-    p.add_argument("dir", type=_path, metavar="DIR", help="folder of the run; status 0: healthy, 1: sick")
+    p.add_argument(
+        "dir", type=_path, metavar="DIR", help="folder of the run; status 0: healthy, 1: sick, or not to be told"
+    )
 
     p = command(report, "judge runs side by side, and write what was found as a notebook, a page and a file of figures")
     p.add_argument("dirs", type=_path, nargs="+", metavar="DIR", help="folder of a run; all on the same data")
@@ -360,7 +376,7 @@ def _arguments_of_sample(p: argparse.ArgumentParser) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    top = parser()
+    top, stopped = parser(), []
     args, rest = top.parse_known_args(argv)
     if args.run is lab:
         args.rest = [a for a in rest if a != "--"]
@@ -369,17 +385,38 @@ def main(argv: list[str] | None = None) -> int:
     if args.run is train and args.steps is None and args.seconds is None:
         args.seconds = 60.0
     try:
-        return args.run(args) or 0
-    except KeyboardInterrupt as e:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the way out
-        print(f"\nganedu: {str(e) or 'stopped'}", file=sys.stderr)
-        return 130
-    except (ValueError, OSError, RuntimeError, MemoryError) as e:
-        if args.traceback:
+        with _noted(stopped):
+            return args.run(args) or 0
+    except (KeyboardInterrupt, Exception) as e:
+        if stopped or isinstance(e, KeyboardInterrupt):  # an import that is cut ends in errors of many kinds
+            if argv is None:  # this is the process's own end, and a second Ctrl-C must not cut it
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            said = str(e) if isinstance(e, KeyboardInterrupt) else ""
+            print(f"\nganedu: {said or 'stopped'}", file=sys.stderr)
+            return 130
+        if args.traceback or not isinstance(e, (ValueError, OSError, RuntimeError, MemoryError)):
             raise
         print(f"ganedu: {_said(e)}", file=sys.stderr)
         failed = isinstance(e, RuntimeError | MemoryError | ConnectionError) or getattr(e, "errno", None) in FAILED
         return 1 if failed else 2
+
+
+@contextlib.contextmanager
+def _noted(hits: list):
+    """Ctrl-C raises KeyboardInterrupt, as ever, and is noted in `hits`: some imports swallow it, and break."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # somebody else takes it, or nobody
+        yield
+        return
+
+    def stop(*_):
+        hits.append(1)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of an OSError: nothing to be put right in the command

@@ -57,9 +57,6 @@ def check_labels(labels: Tensor | None, n_classes: int) -> None:
         raise ValueError(f"labels run from {int(labels.min())} to {int(labels.max())}: {fits}")
 
 
-# ----------------------------------------------------------------------------------------- multilayer perceptrons
-
-
 def _mlp(sizes: list[int], act: type[nn.Module], **kw) -> nn.Sequential:
     layers = []
     for n_in, n_out in itertools.pairwise(sizes[:-1]):
@@ -99,9 +96,6 @@ class MLPDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x.flatten(1)).squeeze(-1)
-
-
-# ------------------------------------------------------------------------------------------------------------ DCGAN
 
 
 def init_dcgan(module: nn.Module) -> nn.Module:
@@ -248,9 +242,6 @@ class DCDiscriminator(nn.Module):
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(logits (N,), class logits (N, n_classes)) of an AC-GAN discriminator, in one pass."""
         return self(x, classes=True)  # a call like any other, so that hooks see it
-
-
-# ------------------------------------------------------------------------------------------------------------ helpers
 
 
 def build(kind: str, *, image_size=28, channels=1, z_dim=64, width=None, n_classes=0, condition=None):

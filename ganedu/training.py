@@ -166,8 +166,6 @@ class Trainer:
             finally:
                 self._rng = _rng_state()
 
-    # -------------------------------------------------------------------------------------------- what was learnt
-
     def averaged(self, batches: int = 20) -> nn.Module:
         """The generator to sample from, in eval mode: a copy of the running average, or of G itself without `ema`.
 
@@ -190,8 +188,6 @@ class Trainer:
     def sample(self, n: int, labels: Tensor | None = None, seed: int = 0) -> Tensor:
         """`n` samples of the averaged generator, on the CPU; the same for equal seeds, however often it is called."""
         return generate(self.averaged(), n, labels, seed)
-
-    # ------------------------------------------------------------------------------------------------ checkpoints
 
     def save(self, folder: str | Path, settings: dict | None = None) -> None:
         """Write `folder`/checkpoint.safetensors (everything a resumed run needs) and records.json, each atomically.

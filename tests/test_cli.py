@@ -205,7 +205,11 @@ def test_a_killed_run_goes_on_to_the_numbers_of_an_unbroken_one(tmp_path):
 def test_ctrl_c_keeps_what_was_reached_and_says_how_to_go_on(tmp_path):
     out = tmp_path / "run"
     command = ["train", "dcgan", *TINY, "--steps", "1000000", "--out", str(out)]
-    code = f"import sys, ganedu.__main__ as m; m.SAVE_EVERY = 0; sys.exit(m.main({command!r}))"
+    code = (
+        "import signal, sys, ganedu.__main__ as m; m.SAVE_EVERY = 0\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it\n"
+        f"sys.exit(m.main({command!r}))"
+    )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     _wait_for_step(out, process)
     process.send_signal(signal.SIGINT)
@@ -530,6 +534,36 @@ def test_numbers_beyond_all_bounds_are_usage_errors(arguments, capsys):
     with pytest.raises(SystemExit) as e:
         main(["train", "mlp", *arguments])
     assert e.value.code == 2 and len(capsys.readouterr().err) < 3000
+
+
+@pytest.mark.parametrize("command", [["run", "03", "-p", "seed", "1", "-p", "seed", "2"],
+                                     ["train", "mlp", "-p", "lr", "1", "-p", "r1", "0", "-p", "lr", "2"]])  # fmt: skip
+def test_a_number_given_twice_is_a_usage_error(command, capsys):
+    with pytest.raises(SystemExit) as e:
+        main(command)
+    assert e.value.code == 2 and "is given twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("breaks", ["raise", "RecursionError('deep')", "AttributeError('half imported')"])
+def test_an_import_that_ctrl_c_cuts_ends_in_one_word(breaks, monkeypatch, capsys):
+    """Some imports swallow KeyboardInterrupt and fail later, in their own ways."""
+
+    def data(args):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            if breaks == "raise":
+                raise
+            raise eval(breaks) from None
+
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)  # as in a terminal
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr("ganedu.__main__.data", data)
+        assert main(["data"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert capsys.readouterr().err == "\nganedu: stopped\n"
 
 
 def test_two_cannot_train_into_one_folder(tmp_path, capsys):

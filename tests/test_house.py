@@ -42,7 +42,7 @@ ALLOWED = {
     "topics": ("data", "toys", "metrics"),
     "runs": ("data", "metrics"),
     "doctor": ("data", "toys", "metrics", "runs"),
-    "report": ("data", "metrics", "runs", "doctor"),
+    "report": ("data", "metrics", "runs", "doctor", "course"),  # a report is a notebook that is run
     "widgets": ("data", "toys", "metrics"),
     "course": ("data",),
     "command line": ("data", "metrics", "runs", "doctor", "report", "course"),

@@ -2,10 +2,12 @@
 
 import importlib.metadata
 import json
-import shutil
+import os
 from pathlib import Path
 
 from .. import ASSETS
+from ..inputs import one_of, whole
+from . import kernel
 
 PATTERN = "[0-9][0-9]_*.ipynb"
 
@@ -44,73 +46,98 @@ def find(name: str) -> Path:
     wanted = wanted.zfill(2) if wanted.isdigit() else wanted
     found = [n for n in listing() if wanted and (n.stem.startswith(wanted) or n.stem[3:].startswith(wanted))]
     if len(found) != 1:
-        which = f"{name!r} could be {len(found)} notebooks" if found else f"there is no notebook {name!r}"
+        which = f"{name[:60]!r} could be {len(found)} notebooks" if found else f"there is no notebook {name[:60]!r}"
         raise ValueError(f"{which}: choose one of {', '.join(n.stem for n in found or listing())}.")
     return found[0]
 
 
 def run(name: str, parameters: dict[str, str], out: Path | None = None) -> Path:
-    """Run a notebook from top to bottom with papermill and return where the executed one is.
+    """Run a notebook from top to bottom and return where the executed one is.
 
-    `parameters` are texts, read as JSON where they are JSON (1, 2e-3, true, [1, 2]) and kept as text where not. `out`
-    is a file, or a folder, runs/ by default. Raises ValueError for a parameter that the notebook does not have,
-    RuntimeError when a cell raises; the notebook as far as it came is then in `out` as well.
+    `parameters` are texts {name: "1", "2e-3", "true", "[1, 2]"}, read as what the notebook gives the name by default.
+    `out` is a file, or a folder, runs/ by default. Before anything is run, raises ValueError for a parameter that the
+    notebook does not have or a value of another kind, or for an `out` among the course's notebooks, OSError for one
+    that cannot be written. RuntimeError when a cell raises; the notebook as far as it came is then in `out` as well.
     """
     notebook = find(name)
-    import papermill
-
-    from ..inputs import one_of
-
-    known = tuple(papermill.inspect_notebook(str(notebook)))
-    for parameter in parameters:
-        if not known:
-            raise ValueError(f"{notebook.stem} has no parameters, so -p {parameter} does not fit: leave it out.")
-        one_of(parameter, known, f"parameter of {notebook.stem}")
+    values = _values(notebook, parameters)
     out = Path("runs") if out is None else Path(out)
-    out = out if out.suffix == ".ipynb" else out / notebook.name
-    if out.resolve() == notebook:
-        raise ValueError(f"{out} is the notebook itself, which stays as it is: choose another file.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    values = {k: _value(v) for k, v in parameters.items()}
-    try:
-        papermill.execute_notebook(notebook, out, values, cwd=notebook.parent, kernel_name="python3")
-    except papermill.PapermillExecutionError as e:
-        raise RuntimeError(f"cell [{e.exec_count}] raised {e.ename}: {e.evalue}. All of it stands in {out}.") from e
+    out = out if out.suffix == ".ipynb" and not out.is_dir() else out / notebook.name
+    if out.resolve().parent == folder():
+        raise ValueError(f"{out} would lie among the course's notebooks, which stay as they are: choose another place.")
+    kernel.check_place(out.parent, [out.name])
+    kernel.execute(notebook, values, notebook.parent, keep=out)
     return out
 
 
-def _value(text: str):
+def _values(notebook: Path, texts: dict[str, str]) -> dict:
+    """{name: value}, each of the kind of the notebook's default."""
+    known = kernel.parameters(notebook)
+    for name in texts:
+        if not known:
+            raise ValueError(f"{notebook.stem} has no parameters, so -p {name} does not fit: leave it out.")
+        one_of(name, tuple(known), f"parameter of {notebook.stem}")
+    return {name: _value(name, text, known[name]) for name, text in texts.items()}
+
+
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", list: "a list of the same kind, as JSON"}
+
+
+def _value(name: str, text: str, default):
+    if isinstance(default, str):
+        return text
     try:
-        return json.loads(text)
-    except ValueError:
-        return {"True": True, "False": False, "None": None}.get(text, text)
+        value = json.loads({"True": "true", "False": "false"}.get(text, text))
+    except (ValueError, RecursionError):
+        value = None
+    if not _of_kind(value, default):
+        given, kind = f"-p {name} {text[:40]!r}", KINDS[type(default)]
+        raise ValueError(f"{given} does not fit: by default it is {default!r}, so give {kind}.")
+    if name == "seed":
+        whole(name, value, 0, 2**32 - 1, "so that seeds made of it fit as well")
+    return value
+
+
+def _of_kind(value, default) -> bool:
+    if isinstance(default, list):
+        return isinstance(value, list) and all(_of_kind(v, d) for v in value for d in default[:1])
+    if type(default) is float:
+        return type(value) in (int, float) and abs(value) < 1e300  # neither NaN nor infinite
+    return type(value) is type(default)
 
 
 def student_edition(target: Path, overwrite: bool = False) -> dict[str, int]:
     """Write every notebook without its cells tagged `solution` into `target`; {name: solutions left out}.
 
-    The badges' pictures go along. Raises ValueError for the course's own folder, FileExistsError where somebody may
-    have worked already.
+    The badges' pictures go along. All files are written or none, and links are replaced, not followed. Raises
+    ValueError for a folder within the course's own, FileExistsError where somebody may have worked already (a notebook
+    that is what would be written is nobody's work), OSError where the files cannot be.
     """
     import nbformat
 
     target = Path(target)
-    if target.resolve() == folder():
-        raise ValueError(f"{target} holds the notebooks with their solutions: choose another folder.")
-    there = [n.name for n in listing() if (target / n.name).exists()]
+    if target.resolve().is_relative_to(folder()):
+        raise ValueError(f"{target} lies in {folder()}, with the solutions: choose a folder outside.")
+    files, removed = {}, {}
+    for notebook in listing():
+        edition, removed[notebook.stem] = without_solutions(kernel.read(notebook))
+        files[notebook.name] = (nbformat.writes(edition) + "\n").encode()
+    there = [name for name, data in files.items() if os.path.lexists(target / name) and not _holds(target / name, data)]
     if there and not overwrite:
         raise FileExistsError(
             f"{target} already holds {', '.join(there)}, and somebody may have worked in them: choose another folder, "
             "or overwrite them with --force."
         )
-    target.mkdir(parents=True, exist_ok=True)
-    if (badges := folder() / "badges").is_dir():
-        shutil.copytree(badges, target / "badges", dirs_exist_ok=True)
-    removed = {}
-    for notebook in listing():
-        edition, removed[notebook.stem] = without_solutions(nbformat.read(notebook, as_version=4))
-        nbformat.write(edition, target / notebook.name)
+    if (target / "badges").is_symlink():
+        raise FileExistsError(f"{target / 'badges'} is a link to another folder: remove it, or choose another folder.")
+    files |= {f"badges/{p.name}": p.read_bytes() for p in sorted(folder().glob("badges/*")) if p.is_file()}
+    kernel.check_place(target, files)
+    kernel.put(target, files)
     return removed
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
 
 
 def without_solutions(notebook):

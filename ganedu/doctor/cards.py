@@ -29,7 +29,7 @@ def page(report) -> str:
     """HTML of a `doctor.Report`: its verdict, a card a finding, and what could not be looked at."""
     e = html.escape
     skipped = "; ".join(f"{e(k)} ({e(v)})" for k, v in report.skipped.items())
-    parts = [f"<p><b>{e(str(report).splitlines()[0])}</b></p>", *(card(f, report.case) for f in report)]
+    parts = [f"<p><b>{e(report.verdict)}</b></p>", *(card(f, report.case) for f in report)]
     return "".join(parts) + (f"<p>Not looked at: {skipped}</p>" if skipped else "")
 
 

@@ -25,6 +25,8 @@ def _std(x: Tensor) -> float:
 def updates(case):
     r, flat = case.need("round", "flat")
     for name, other in (("G", "D"), ("D", "G")):
+        if not all(p.isfinite().all() for p in case.networks[name].parameters()):
+            continue  # such a weight stays as it is whatever it learns, and is a finding of its own
         if r.moved[name] == 0 and flat.moved[name] > 0:  # it is wired, but its loss is flat where it stands
             yield "vanishing", f"In {REPEATS} steps no weight of {name} changed; with logits near 0.5 it would."
         elif r.moved[name] == 0:
@@ -63,6 +65,8 @@ def signs(case):
     _, fake_now, wish_now = (-float(r.rows(*which)[3].mean()) for which in (("D", False), ("D", True), ("G", True)))
     if math.isnan(real) and math.isnan(fake):
         raise Skip("could not tell which of D's inputs are real and which fake")
+    if not all(case.flat.rows("D", which)[3].isfinite().all() for which in (False, True)):
+        raise Skip("slopes of D's loss are not finite")
     if abs(real) > 0 and not abs(fake) > 0:
         yield "fakes_ignored", "D's loss pushes its logit on real samples, and not at all on fakes."
     if fake * wish > 0 and not fake_now * wish_now < 0:
@@ -171,7 +175,7 @@ def value_range(case):
             made = torch.cat([x.flatten() for x in case.round.made])
             by = _std(entered) / max(_std(made), 1e-12)
             off = _std(entered) / max(_std(real), 1e-12)
-            if not (0.5 < by < 2) and not (0.5 < off < 2):
+            if math.isfinite(by * off) and not (0.5 < by < 2) and not (0.5 < off < 2):
                 yield ("range_mismatch", f"Fakes are rescaled by {by:.2g} on their way into D: their spread there "
                        f"is {_std(entered):.2g}, that of real samples {_std(real):.2g}.")  # fmt: skip
     if not case.images or case.G_ends != "Tanh":
@@ -206,15 +210,22 @@ def condition(case):
 
 
 def finite(case):
+    """Records, weights and running statistics of all networks, samples and outputs at rest, and after two steps."""
     for name, values in case.history.items():
         bad = [i for i, v in enumerate(values) if not math.isfinite(v)]
         if bad:
             yield "not_finite", f"{name} is {values[bad[0]]} at record {bad[0] + 1}."
             return
-    for name in ("G", "D"):
-        module = getattr(case, name)
-        if module is not None and any(not p.isfinite().all() for p in module.parameters()):
-            yield "not_finite", f"A weight of {name} is not finite."
+    values = {f"A weight or statistic of {name}": (*network.parameters(), *network.buffers())
+              for name, network in case.networks.items()}  # fmt: skip
+    values |= {"A real sample": (case.x_real,), "A fake": (case.fake, case.settled), "D's output": (case.d_real,)}
+    for what, tensors in values.items():
+        if any(t is not None and not t.isfinite().all() for t in tensors):
+            yield "not_finite", f"{what} is not finite."
+            return
+    for name in case.round.moved if case.round is not None else ():
+        if not math.isfinite(case.round.moved[name]):
+            yield "not_finite", f"In {REPEATS} steps a weight of {name} left the finite numbers."
             return
 
 
@@ -256,6 +267,8 @@ def collapse(case):
     fake, x_real = case.need("fake", "x_real")
     if fake.shape[1:] != x_real.shape[1:]:
         raise Skip("fakes and real samples differ in shape")
+    if min(len(fake), len(x_real)) < 2:
+        raise Skip("one sample has no spread")
     kind = "symptom" if case.steps >= EARLY else "remark"
     spread = float(fake.float().std(0).mean() / x_real.float().std(0).mean().clamp(min=1e-12))
     twins = own = 0.0

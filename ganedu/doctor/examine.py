@@ -5,27 +5,31 @@ Everything is tried on copies. A check (`ganedu.doctor.checks`) is a small funct
 was seen), and a lesser kind where it is less sure. The table in `ganedu.doctor.findings` says which comes first.
 """
 
-import contextlib
 import copy
 import inspect
 import math
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from ..sampling import device_of, seeded
+from . import material
 from .checks import CHECKS
 from .findings import Finding, Report
-from .watch import Round, Skip, last_operation, logits, watch
+from .watch import Round, Skip, last_operation, logits, undisturbed, watch
 
-N = 256  # samples of each kind that the measures stand on
+N, FEW = 256, 8  # samples of each kind that the measures stand on; fewer than that say nothing
 
 
 @dataclass
 class Case:
-    """The material as the checks see it: copies of the players, samples at rest, and what the step did."""
+    """The material as the checks see it: copies of the players, samples at rest, and what the step did.
+
+    Samples and outputs at rest are float32, of whatever precision the networks are.
+    """
 
     G: nn.Module | None
     D: nn.Module | None
@@ -42,13 +46,34 @@ class Case:
     flat: Round | None = None  # with D's logits at one level, see watch.watch
     far: Round | None = None
     history: dict = field(default_factory=dict)
+    networks: dict[str, nn.Module] = field(default_factory=dict)  # all of the run, as they are: to be looked at
     why_not: dict[str, str] = field(default_factory=dict)  # what is missing: why
+    failed: str = ""  # what was given and does not run
 
     def need(self, *names: str) -> list:
         for name in names:
             if getattr(self, name) is None:
-                raise Skip(self.why_not.get(name, f"no {name} was given"))
+                raise Skip(self._why(name))
         return [getattr(self, name) for name in names]
+
+    def _why(self, name: str) -> str:
+        return self.why_not.get(name, f"no {name} was given")
+
+    @property
+    def doubt(self) -> str:
+        """Why no run is called healthy on this material, and what to give; empty where there is enough of it."""
+        if self.failed:
+            return f"{self.failed}. Mend that first: what is trained must run on what was given"
+        missing = [self._why(name) for name in ("x_real", "fake", "d_real") if getattr(self, name) is None]
+        if not missing and (n := min(len(self.x_real), len(self.fake))) < FEW:
+            missing = [f"{n} samples say little, {FEW} would do"]
+        what = "Give both networks and data, with the step if you can: "
+        return f"{'; '.join(dict.fromkeys(missing))}. {what}{material.USAGE}" if missing else ""
+
+    @property
+    def unwatched(self) -> str:
+        """Why the wiring of the step was not looked at; empty where it was."""
+        return "" if self.round is not None else self._why("round")
 
     @property
     def steps(self) -> float:
@@ -66,88 +91,119 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
 
     `run` is a Trainer, or the folder of one that `ganedu train` wrote. Or give what you have of your own loop: the
     networks, `step(*batch, G=..., D=..., opt_G=..., opt_D=...)` or a `step(*batch)` that holds its players, a batch
-    x_real (N, ...) with labels (N,), latents z or z_dim, history {name: list of floats}. The batch may be on any
-    device: it is moved to the networks'. What is missing, or raises, is
-    said in `report.skipped`. Raises FileNotFoundError or ValueError for a folder without a readable run.
+    x_real (N, ...) with labels (N,), latents z (n, ...) or z_dim, history {name: list of floats}. Tensors may be on any
+    device, and arrays or nested lists do as well. What is missing, or raises, is said in `report.skipped`; where that
+    is too much to go by, `report.verdict` says what to give, and no run is called healthy. Raises FileNotFoundError or
+    ValueError for a folder without a readable run, and ValueError, before anything runs, for what is none of these.
     """
     given = {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D}
-    if isinstance(run, str | Path):
+    material.check_players(run, given, step)
+    material.latents(z_dim)
+    records, others = material.records(history)
+    if isinstance(run, str | os.PathLike):
         from ..runs import recipes
 
         run = recipes.load_trainer(run)
+    case = Case(None, None, history=records)
     if run is not None:
-        given = {**given, **run.players}
-        step, history = run.step_function, history or run.history
-        if x_real is None:
-            with seeded(12345), contextlib.suppress(Exception):  # without data the rest is examined
-                batch = run.data(4 * N)
-                x_real, *rest = batch if isinstance(batch, tuple | list) else (batch,)
-                labels = rest[0] if rest else labels
-        z_dim = z_dim or getattr(step, "keywords", {}).get("z_dim")
-    case = _prepare(given, step, x_real, labels, z, z_dim, history or {})
-    findings, skipped = [], {}
+        given, step = {**given, **run.players}, run.step_function
+        case.history = records or material.records(run.history)[0]
+        case.networks = {} if run.ema is None else {"the running average": run.ema}
+        if x_real is None and run.data is not None:  # without data the rest is examined
+            _try(case, "the run's data", ("x_real", "labels"), partial(_drawn, run))
+            x_real, labels = case.x_real, case.labels if labels is None else labels
+    case.networks = {k: v for k, v in given.items() if isinstance(v, nn.Module)} | case.networks
+    dtype = _dtype_of(*(case.networks.get(name) for name in ("D", "G")))
+    _measure(case, given, step, material.batch(x_real, labels, z, dtype), z_dim)
+    skipped = {"history": f"no lists of numbers: {', '.join(others)}"} if others else {}
+    return Report(_findings(case, skipped), skipped, case)
+
+
+def _findings(case: Case, skipped: dict[str, str]) -> list[Finding]:
+    """What the checks find; what keeps one from looking joins `skipped`."""
+    findings = []
     for check in CHECKS:
         try:
             with seeded(0):
                 for found in check(case):  # one at a time: what is found before a check fails stays
-                    findings.append(found)
+                    findings.append(Finding(*found))
         except Skip as e:
             skipped[check.__name__] = str(e)
         except Exception as e:  # somebody's network or records: one check fails, the others go on
             skipped[check.__name__] = f"{type(e).__name__}: {e}"
-    return Report([Finding(*found) for found in findings], skipped, case)
+    return findings
 
 
-def _prepare(given: dict, step, x_real, labels, z, z_dim, history: dict) -> Case:
-    case = Case(None, None, history={k: v for k, v in history.items() if isinstance(v, list | tuple) and len(v)})
+def _drawn(run, _case: Case) -> tuple:
+    """(x_real, labels or None), as many as the checks take, from a Trainer's data."""
+    with undisturbed(12345):
+        batch = run.data(4 * N)
+    x_real, *rest = batch if isinstance(batch, tuple | list) else (batch,)
+    return material.batch(x_real, rest[0] if rest else None, None, _dtype_of(*run.modules.values()))[:2]
+
+
+def _measure(case: Case, given: dict, step, batch: tuple, z_dim) -> None:
+    """Fill the case: copies, samples at rest, what the step does."""
     for name in ("G", "D"):
-        if isinstance(given[name], nn.Module):
-            _try(case, (name,), lambda case, name=name: [copy.deepcopy(given[name])])
-    G, D = case.G, case.D
+        if name in case.networks:
+            _try(case, name, (name,), lambda case, name=name: [copy.deepcopy(case.networks[name])])
+    G, D, (x_real, labels, z) = case.G, case.D, batch
     device = device_of(nn.ModuleList([m for m in (G, D) if m is not None]), x_real)
-    case.x_real = None if x_real is None else x_real.detach().to(device)
-    case.labels = None if labels is None else labels.detach().to(device)
-    with seeded(0):
-        _try(case, ("fake", "settled", "again"), _sample, z, z_dim or getattr(G, "z_dim", None))
-        _try(case, ("d_real", "d_fake"), _judge)
-    if step is None or case.x_real is None or None in (G, D):
-        missing = "step" if step is None else "x_real" if case.x_real is None else "G" if G is None else "D"
-        case.why_not |= dict.fromkeys(("round", "flat", "far"), f"no {missing} was given")
-        return case
+    x_real, labels = (None if t is None else t.to(device) for t in (x_real, labels))
+    case.x_real, case.labels = x_real if x_real is None or not x_real.is_floating_point() else x_real.float(), labels
+    with undisturbed(0):
+        _try(case, "G", ("fake", "settled", "again"), _sample, z, z_dim or _z_dim(step, G))
+        _try(case, "D", ("d_real", "d_fake"), _judge)
+    if step is None or x_real is None or None in (G, D):
+        missing = "step" if step is None else "x_real" if x_real is None else "G" if G is None else "D"
+        case.why_not |= dict.fromkeys(("round", "flat", "far"), case.why_not.get(missing, f"no {missing} was given"))
+        return
     players = {k: v for k, v in given.items() if v is not None}
-    batch = tuple(t[: _count(case) // 4] for t in (case.x_real, case.labels) if t is not None)
-    _try(case, ("round", "flat", "far"), lambda case: watch(step, players, batch))
-    return case
+    batch = tuple(t[: _count(case) // 4] for t in (x_real, labels) if t is not None)
+    _try(case, "the step", ("round", "flat", "far"), lambda case: watch(step, players, batch))
 
 
-def _try(case: Case, names: tuple[str, ...], measure, *rest) -> None:
+def _z_dim(step, G) -> int | None:
+    """As the step was made with, or as G says: ours all do."""
+    made_with = step.keywords if isinstance(step, partial) else {}
+    return made_with.get("z_dim") or getattr(G, "z_dim", None)
+
+
+def _try(case: Case, what: str, names: tuple[str, ...], measure, *rest) -> None:
+    """Set `names` of the case to what is measured, or say why not. Ctrl-C goes through, and nothing else."""
     try:
         for name, value in zip(names, measure(case, *rest), strict=True):
             setattr(case, name, value)
     except Skip as e:
         case.why_not.update(dict.fromkeys(names, str(e)))
-    except Exception as e:
-        what = "the step" if "round" in names else "a network"
-        case.why_not.update(dict.fromkeys(names, f"{what} raises {type(e).__name__}: {e}"))
+    except BaseException as e:  # somebody's step may call sys.exit()
+        if isinstance(e, KeyboardInterrupt):
+            raise
+        why = " ".join(f"{what} raises {type(e).__name__}: {e}".split())[:400]  # in one line
+        case.failed = case.failed or why
+        case.why_not.update(dict.fromkeys(names, why))
 
 
 def _sample(case: Case, z, z_dim) -> tuple:
     case.need("G")
     if z is None and z_dim is None:
         raise Skip("neither z nor z_dim was given")
-    device = device_of(case.G)
-    z = torch.randn(_count(case), z_dim, device=device) if z is None else z.detach()[:N].to(device)
+    to = {"device": device_of(case.G), "dtype": _dtype_of(case.G)}
+    if z is None:
+        z = torch.randn(_count(case), z_dim, **to)
+    z = z[:N].to(**to) if z.is_floating_point() else z[:N].to(to["device"])
     y = labels = None
     if case.labels is not None and _takes_labels(case.G):
         labels = case.labels[torch.arange(len(z)) % len(case.labels)]
         y = labels.roll(1) if labels.unique(dim=0).shape[0] > 1 else None
     case.G.train()
     fake = _call(case.G, z, labels)
-    again = None if y is None else _call(case.G, z, y).detach()
+    again = None if y is None else _call(case.G, z, y).detach().float()
     if again is None:
         case.why_not["again"] = "G takes no labels, or there is only one"
     case.G_ends = last_operation(fake)
-    return fake.detach(), _call(copy.deepcopy(case.G).eval(), z, labels).detach(), again
+    settled = _call(copy.deepcopy(case.G).eval(), z, labels)
+    return fake.detach().float(), settled.detach().float(), again
 
 
 def _judge(case: Case) -> tuple:
@@ -155,14 +211,21 @@ def _judge(case: Case) -> tuple:
     D.train()
     labels = case.labels if _takes_labels(D) else None
     n = min(len(fake), len(x_real))
-    d_real, d_fake = (logits(_call(D, x[:n].float(), None if labels is None else labels[:n])) for x in (x_real, fake))
+    x_real, fake = (x[:n].to(device_of(D, x), _dtype_of(D)) for x in (x_real, fake))
+    d_real, d_fake = (_call(D, x, None if labels is None else labels[:n]) for x in (x_real, fake))
     case.D_ends = last_operation(d_real)
-    return d_real.detach(), d_fake.detach()
+    return d_real.detach().float(), d_fake.detach().float()
 
 
 def _count(case: Case) -> int:
     """Samples to measure on: 256, fewer of large images, so that an examination takes seconds."""
     return N if not case.images else min(N, max(64, 2**20 // case.x_real[0].numel()))
+
+
+def _dtype_of(*networks: nn.Module | None) -> torch.dtype:
+    """The precision of the first weight or statistic that has one; float32 without any."""
+    held = (t for m in networks if m is not None for t in (*m.parameters(), *m.buffers()))
+    return next((t.dtype for t in held if t.is_floating_point()), torch.float32)
 
 
 def _takes_labels(module: nn.Module) -> bool:
@@ -171,4 +234,5 @@ def _takes_labels(module: nn.Module) -> bool:
 
 
 def _call(module: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
-    return module(x) if labels is None else module(x, labels)
+    """The output, or the first of several, for copies of the inputs: a network may work in place."""
+    return logits(module(x.clone()) if labels is None else module(x.clone(), labels.clone()))

@@ -249,7 +249,8 @@ class Finding:
 class Report(list):
     """Findings in the table's order, most likely cause first; `skipped`, what could not be looked at: {check: why}.
 
-    `case` holds what was looked at; a notebook draws its pictures from it.
+    `case` holds what was looked at; a notebook draws its pictures from it. A run is sick, or healthy, or nothing can
+    be said of it, because too little was given or what was given does not run: `verdict` says which, in one line.
     """
 
     def __init__(self, findings=(), skipped: dict[str, str] | None = None, case=None):
@@ -257,13 +258,26 @@ class Report(list):
         self.skipped, self.case = skipped or {}, case
 
     @property
+    def sick(self) -> bool:
+        """A finding makes the run sick: remarks do not count."""
+        return any(f.sick for f in self)
+
+    @property
     def healthy(self) -> bool:
-        """No finding makes the run sick: remarks do not count."""
-        return not any(f.sick for f in self)
+        """No finding makes the run sick, and enough could be looked at to say so."""
+        return not self.sick and not (self.case and self.case.doubt)
+
+    @property
+    def verdict(self) -> str:
+        if self.sick:
+            return "sick: most likely cause first"
+        if not self.healthy:
+            return f"could not tell: {self.case.doubt}"
+        unwatched = self.case.unwatched if self.case else ""
+        return "healthy: nothing found that makes a run sick" + (f"; but {unwatched}" if unwatched else "")
 
     def __str__(self) -> str:
-        lines = ["healthy: nothing found that makes a run sick" if self.healthy else "sick: most likely cause first"]
-        lines += [str(f) for f in self]
+        lines = [self.verdict, *(str(f) for f in self)]
         lines += [f"not looked at: {check} ({why})" for check, why in self.skipped.items()]
         return "\n".join(lines)
 

@@ -8,9 +8,11 @@ of D's input that change are fakes.
 import contextlib
 import copy
 import inspect
+import random
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
@@ -65,8 +67,22 @@ class Skip(Exception):
     """A check cannot look: the text says what is missing."""
 
 
+@contextlib.contextmanager
+def undisturbed(seed: int):
+    """Chance from `seed` and gradients inside; what somebody's code switches for the whole process is as before again.
+
+    That is: random numbers of torch, NumPy and Python, whether gradients are computed, and the default dtype.
+    """
+    with seeded(seed), torch.enable_grad(), contextlib.ExitStack() as afterwards:
+        afterwards.callback(torch.set_default_dtype, torch.get_default_dtype())
+        afterwards.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
+        afterwards.callback(random.setstate, random.getstate())
+        yield
+
+
 def call_step(step, batch: tuple, players: dict):
-    """step(*batch, **players), or step(*batch) of a function that holds its own players."""
+    """step(*batch, **players), or step(*batch) of a function that holds its own players; of copies of the batch."""
+    batch = tuple(t.clone() for t in batch)  # it may work in place
     return step(*batch, **players) if takes_players(step, players) else step(*batch)
 
 
@@ -82,7 +98,8 @@ def takes_players(step, players: dict) -> bool:
 def stand_ins(step, players: dict):
     """Players to experiment on: copies that share weights as the originals do; originals where the step holds them.
 
-    Those are put back afterwards: weights, statistics, gradients, modes, requires_grad and the optimisers' state.
+    Those are put back afterwards: weights, statistics, gradients, modes, requires_grad and the optimisers' state, and
+    a weight or statistic that the step replaced by another one.
     """
     if takes_players(step, players):
         twin = copy.deepcopy(players)
@@ -97,7 +114,8 @@ def stand_ins(step, players: dict):
         optimisers.setdefault(id(optimiser), (optimiser, copy.deepcopy(optimiser.state_dict())))
 
     hook = register_optimizer_step_pre_hook(note)
-    tensors = [(t, t.detach().clone()) for m in modules for t in (*m.parameters(), *m.buffers())]
+    held = [(own, k, t, t.detach().clone()) for m in modules for s in m.modules() for own in (s._parameters, s._buffers)
+            for k, t in own.items() if t is not None]  # fmt: skip
     grads = [(p, p.grad, None if p.grad is None else p.grad.clone(), p.requires_grad)
              for m in modules for p in m.parameters()]  # fmt: skip
     modes = [(s, s.training) for m in modules for s in m.modules()]
@@ -108,7 +126,8 @@ def stand_ins(step, players: dict):
     finally:
         hook.remove()
         with torch.no_grad():
-            for t, value in tensors:
+            for own, k, t, value in held:
+                own[k] = t
                 t.copy_(value)
             for p, grad, value, wanted in grads:
                 p.grad = grad if grad is None else grad.copy_(value)
@@ -129,7 +148,7 @@ def watch(step, players: dict, batch: tuple, *, seed: int = 0) -> tuple[Round, R
     plain, bent = (_once(step, players, batch, seed, bend=bend) for bend in (False, True))
     for a, b in zip(plain.calls, bent.calls, strict=False):
         if a.x.shape == b.x.shape and not a.penalty:
-            a.fake = (a.x != b.x).flatten(1).any(1)
+            a.fake = (a.x != b.x).reshape(len(a.x), -1).any(1)
     fakes = [c.fake for c in plain.calls]
     levels = [[None if f is None else f * (low - high) + high for f in fakes]
               for high, low in ((LEVEL, LEVEL), (FAR, -FAR))]  # fmt: skip
@@ -141,7 +160,7 @@ def watch(step, players: dict, batch: tuple, *, seed: int = 0) -> tuple[Round, R
 
 
 def _once(step, players: dict, batch: tuple, seed: int, *, bend: bool = False, levels=()) -> Round:
-    with stand_ins(step, players) as twin, seeded(seed):
+    with stand_ins(step, players) as twin, undisturbed(seed):
         return Watcher(twin, seed, bend, levels).watch(step, batch)
 
 
@@ -190,19 +209,20 @@ class Watcher:
     # what the players are given, and give
 
     def _saw_G(self, module, inputs, output):
-        self.round.z[self.repeat].append(inputs[0].detach())
+        z, made = _first(inputs, "G"), logits(output)
+        self.round.z[self.repeat].append(z.detach().clone())
         if not module.training:
             self.round.evaluating.add("G")
         if self.bend:
-            dust = torch.rand(output.shape, generator=self.dust, dtype=torch.float32) + 0.5
-            output = output + (0.05 * dust).to(output)
-        self.round.made.append(output.detach())
-        return output
+            dust = torch.rand(made.shape, generator=self.dust, dtype=torch.float32) + 0.5
+            made = made + (0.05 * dust).to(made)
+        self.round.made.append(made.detach().clone())  # the step may work in place
+        return made if torch.is_tensor(output) else (made, *output[1:])
 
     def _saw_D(self, module, inputs, output):
-        x, d = inputs[0], self._at_level(logits(output))
-        labels = inputs[1].detach() if len(inputs) > 1 and torch.is_tensor(inputs[1]) else None
-        call = Call(x.detach().clone(), labels, d.detach(), x.is_leaf and x.requires_grad)
+        x, d = _first(inputs, "D"), self._at_level(logits(output))
+        labels = inputs[1].detach().clone() if len(inputs) > 1 and torch.is_tensor(inputs[1]) else None
+        call = Call(x.detach().clone(), labels, d.detach().clone(), x.is_leaf and x.requires_grad)
         if not module.training:
             self.round.evaluating.add("D")
         self.round.calls.append(call)
@@ -231,7 +251,7 @@ class Watcher:
     def _gradient_added(self, name: str, p: Tensor) -> None:
         if name not in self.reached:  # the first of this turn: more than what came in is an older one
             self.stale.discard(name)
-            if not p.grad.equal(self.incoming[name]):
+            if not torch.allclose(p.grad, self.incoming[name], 0, 0, equal_nan=True):
                 self.stale.add(name)
         self.reached.add(name)
 
@@ -255,7 +275,7 @@ class Watcher:
     def _note_gradients(self, owners: set[str]) -> None:
         self.round.leftover |= owners & self.stale
         for name in owners:
-            norms = [p.grad.norm() for p in self.weights[name] if p.grad is not None]
+            norms = [p.grad.float().norm() for p in self.weights[name] if p.grad is not None]  # half ends at 65504
             if norms:
                 self.round.norms[name] = float(torch.stack(norms).norm())
 
@@ -276,10 +296,17 @@ class Watcher:
         return {name: _change(earlier[name], weights) for name, weights in self.weights.items()}
 
 
+def _first(inputs: tuple, name: str) -> Tensor:
+    if not inputs or not torch.is_tensor(inputs[0]):
+        raise TypeError(f"the doctor watches {name}(x) and {name}(x, labels) of tensors; this step calls it otherwise")
+    return inputs[0]
+
+
 def _change(before: list[Tensor], now: list[nn.Parameter]) -> float:
-    """Largest change of a weight; infinite when one is not finite."""
+    """Largest change of a weight; infinite where one that was finite is not any more."""
     with torch.no_grad():
-        size = max((float((a - b).abs().max()) for a, b in zip(before, now, strict=True) if a.numel()), default=0.0)
+        moves = (torch.where(a.isfinite(), (a - b).abs(), 0) for a, b in zip(before, now, strict=True) if a.numel())
+        size = max((float(move.max()) for move in moves), default=0.0)
     return size if size == size else float("inf")
 
 
@@ -314,8 +341,14 @@ def last_operation(output: Tensor) -> str:
 
 
 def logits(output) -> Tensor:
-    """D's output, or the first of several: an auxiliary classifier also names a class."""
-    return output if torch.is_tensor(output) else output[0]
+    """A network's output, or the first of several: an auxiliary classifier also names a class.
+
+    Raises TypeError where that is no tensor.
+    """
+    first = output[0] if isinstance(output, tuple | list) and output else output
+    if not torch.is_tensor(first):
+        raise TypeError(f"a network gives a {type(first).__name__}, and the doctor reads tensors")
+    return first
 
 
 def as_rows(x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from .. import checkpoints
 from ..data import Images, load, located
-from ..inputs import one_of, whole
+from ..inputs import brief, one_of, whole
 from ..losses import r1
 from ..models import build, check_image_config
 from ..sampling import refresh_batchnorm, seeded
@@ -80,13 +80,13 @@ def check(settings: dict) -> None:
     for name, value in settings.items():
         one_of(name, (*GIVEN, *TUNED, *FOUND), "setting")
         if name == "channels" and (type(value) is not int or value not in (1, 3)):
-            raise ValueError(f"channels={value!r} does not fit: 1 is grey, 3 is RGB.")
+            raise ValueError(f"channels={brief(value)} does not fit: 1 is grey, 3 is RGB.")
         if name in WHOLE:
             whole(name, value, *WHOLE[name])
         elif name == "model":
             one_of(value, tuple(RECIPES), "model")
         elif name != "channels" and (fault := _fault(name, value)):
-            raise ValueError(f"{name}={value!r} does not fit: give {fault}.")
+            raise ValueError(f"{name}={brief(value)} does not fit: give {fault}.")
     check_image_config(settings["image_size"], settings["channels"], settings["width"])
     numbers = settings["channels"] * settings["image_size"] ** 2 * settings.get("batch_size", 1)
     if numbers > MOST_NUMBERS:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 LIMIT = 3.0
+MOST_DRAWN = 500  # points of somebody's drawing
 
 
 @dataclass(frozen=True)
@@ -97,18 +98,28 @@ def grid(side: int = 5, spacing: float = 1.0, std: float = 0.05) -> Density:
 
 
 def drawn(points, std: float = 0.1) -> Density:
-    """Equal Gaussians at points that somebody drew: (k, 2) or (k, 1) numbers within [-3, 3].
+    """Equal Gaussians at points that somebody drew: (k, 2) or (k, 1) numbers within [-3, 3], k from 1 to 500.
 
-    Raises ValueError for no point, another shape, or values that are not finite or lie outside.
+    Raises ValueError for no point or too many, another shape, or values that are no numbers, not finite or outside.
     """
     try:
+        points = points.detach() if isinstance(points, Tensor) else points
+        given = torch.as_tensor(points)
+        if given.dtype == torch.bool or given.is_complex():
+            raise TypeError("these are True and False, or complex.")
         points = torch.as_tensor(points, dtype=torch.float64)
-    except (TypeError, ValueError) as e:
-        raise ValueError(f"points must be numbers, one pair (x1, x2) a point: {e}") from None
+    except (TypeError, ValueError, RuntimeError, OverflowError) as e:
+        why = str(e).partition("\n")[0]
+        raise ValueError(f"points must be numbers, one pair (x1, x2) a point: {why}") from None
     if points.numel() == 0:
         raise ValueError("there is no point: draw at least one.")
     if points.ndim != 2 or points.shape[1] not in (1, 2):
         raise ValueError(f"points have shape {tuple(points.shape)}: give (k, 2) in the plane, or (k, 1) on the line.")
+    if len(points) > MOST_DRAWN:
+        raise ValueError(
+            f"{len(points):,} points: give {MOST_DRAWN} at most. Each is a mode, which fakes are counted for and whose "
+            "distance to every other one is measured."
+        )
     return _mixture(f"{len(points)} drawn points", points, std)
 
 

@@ -5,15 +5,21 @@ import html
 import ipywidgets as w
 from IPython.display import display
 
-from .pictures import WIDGET
+from ..inputs import brief
+from .pictures import WIDGET, text
 
 
 class Choice:
     """Radio buttons, none chosen at first, and the reply to the one that is chosen; see `choose`."""
 
     def __init__(self, question: str, replies: dict[str, str], right: str):
-        if len(replies) < 2 or right not in replies:
-            raise ValueError(f"right={right!r} must be one of two or more answers: {', '.join(map(repr, replies))}.")
+        text("question", question)
+        if not isinstance(replies, dict) or not all(isinstance(t, str) for pair in replies.items() for t in pair):
+            raise ValueError(f"replies={brief(replies)} must be a dict of texts: answer -> what is said to it.")
+        if len(replies) < 2 or not isinstance(right, str) or right not in replies:
+            raise ValueError(
+                f"right={brief(right)} must be one of two or more answers: {', '.join(map(repr, replies))}."
+            )
         self.replies, self.right = replies, right
         self.buttons = w.RadioButtons(options=list(replies), value=None, layout=w.Layout(width="auto"))
         self.reply = w.HTML()
@@ -34,7 +40,8 @@ class Choice:
 def choose(question: str, replies: dict[str, str], *, right: str) -> Choice:
     """A question with its possible answers, {answer: what is said to it}; `right` is the right one.
 
-    Without a kernel (a web page) each answer unfolds its reply. Raises ValueError when `right` is not an answer.
+    Without a kernel (a web page) each answer unfolds its reply. Raises ValueError when `right` is not an answer, or one
+    of them is no text.
     """
     choice = Choice(question, replies, right)
     widget = {"version_major": 2, "version_minor": 0, "model_id": choice.widget.model_id}

@@ -2,14 +2,17 @@
 
 import io
 import math
+from collections.abc import Iterable
+from numbers import Integral
 
 import anywidget
 import numpy as np
 import traitlets
 
 from .. import plots
+from ..inputs import brief
 from ..pixels import check
-from .pictures import display_widget, joined, png
+from .pictures import display_widget, joined, numbers, png, text
 
 MOST, LARGEST, NEAREST = 2_500, 64, 12  # images, pixels of their sides, neighbours of each
 THUMB, THUMBS = 0.046, 150  # in a page without kernel: side of the images drawn on the map, whose own is 1; at most
@@ -41,7 +44,8 @@ class ImageMap(anywidget.AnyWidget):
     colours = traitlets.List(traitlets.List(traitlets.Unicode()), [list(c) for c in COLOURS]).tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, x, places: dict, labels=None, names=(), *, neighbours: dict | None = None, alt=""):
+    def __init__(self, x, places: dict, labels=None, names=None, *, neighbours: dict | None = None, alt=""):
+        text("alt", alt)
         sheet, columns, n, size = _sheet(x)
         if not isinstance(places, dict) or not places:
             raise ValueError("places must be a dict with one map or more: its name -> the images' places (N, 2).")
@@ -98,7 +102,7 @@ class ImageMap(anywidget.AnyWidget):
             return png(fig)
 
 
-def image_map(x, places: dict, labels=None, names=(), *, neighbours: dict | None = None, alt="") -> ImageMap:
+def image_map(x, places: dict, labels=None, names=None, *, neighbours: dict | None = None, alt="") -> ImageMap:
     """Images as dots on a map: point at one, and see it large, with its nearest neighbours and what they are.
 
     `x` are 2 to 2,500 images (N, C, H, W) with 1 or 3 channels, uint8 or floating in [-1, 1], sides up to 64. `places`
@@ -134,7 +138,7 @@ def _sheet(x) -> tuple[bytes, int, int, list[int]]:
     """(PNG of all images, images in a row of it, number of images, [height, width])."""
     from PIL import Image
 
-    x = plots.array(x)
+    x = numbers("x", x)
     if x.ndim == 4 and not 2 <= len(x) <= MOST:
         raise ValueError(f"{len(x):,} images: a map takes 2 to {MOST:,}; choose some, such as x[:2000].")
     columns = max(1, math.ceil(math.sqrt(x.shape[0] if x.ndim else 0)))
@@ -148,26 +152,30 @@ def _sheet(x) -> tuple[bytes, int, int, list[int]]:
 
 def _scaled(name, places, n: int) -> np.ndarray:
     """Places (N, 2) moved and shrunk, equally in both directions, into the square from 0 to 1."""
-    places = plots.array(places)
+    places = numbers(f"places[{name!r}]", places)
     if places.shape != (n, 2) or places.dtype.kind not in "fiu":
         raise ValueError(f"places[{name!r}] is {places.dtype} {places.shape}: give a point for each image, ({n}, 2).")
     if not np.isfinite(places).all():
         raise ValueError(f"places[{name!r}] holds NaN or infinity: every image needs a place.")
-    low, high = places.min(0).astype(float), places.max(0).astype(float)
+    places = places.astype(float) / (np.abs(places.astype(float)).max() or 1.0)  # 1e308 has no double
+    low, high = places.min(0), places.max(0)
     return 0.5 + (places - (low + high) / 2) / ((high - low).max() or 1.0)
 
 
 def _classes(labels, names, n: int) -> tuple[np.ndarray, list[str]]:
     """Labels (N,) as uint8, and a name for each class; without labels all are 0 and there is no name."""
+    names = () if names is None else [*names] if isinstance(names, Iterable) else names
+    if not isinstance(names, Iterable) or not all(isinstance(name, str | Integral) for name in names):
+        raise ValueError(f"names={brief(names)} must be what the classes are called: one text each.")
     names = [str(name) for name in names]
     if labels is None:
         if names:
             raise ValueError("names without labels: give the class of each image too, labels (N,).")
         return np.zeros(n, "u1"), []
-    labels = plots.array(labels)
+    labels = numbers("labels", labels)
     if labels.shape != (n,) or labels.dtype.kind not in "iu":
         raise ValueError(f"labels are {labels.dtype} {labels.shape}: give a whole number for each image, ({n},).")
-    names = names or [str(c) for c in range(int(labels.max()) + 1)]
+    names = names or [str(c) for c in range(min(int(labels.max()), len(COLOURS)) + 1)]
     if len(names) > len(COLOURS):
         raise ValueError(f"{len(names)} classes: the eye tells {len(COLOURS)} colours apart. Put some together.")
     if not 0 <= labels.min() <= labels.max() < len(names):
@@ -182,7 +190,7 @@ def _neighbours(neighbours, places: dict, n: int) -> np.ndarray:
     if not isinstance(neighbours, dict) or set(neighbours) != set(places):
         what = sorted(map(str, neighbours)) if isinstance(neighbours, dict) else type(neighbours).__name__
         raise ValueError(f"neighbours are {what}: give a dict with the names of places, {sorted(map(str, places))}.")
-    near = {name: plots.array(neighbours[name]) for name in places}
+    near = {name: numbers(f"neighbours[{name!r}]", neighbours[name]) for name in places}
     for name, index in near.items():
         if index.ndim != 2 or len(index) != n or not 1 <= index.shape[1] <= NEAREST or index.dtype.kind not in "iu":
             raise ValueError(f"neighbours[{name!r}] is {index.dtype} {index.shape}: give indices, "

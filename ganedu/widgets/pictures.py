@@ -8,14 +8,67 @@ import asyncio
 import base64
 import html
 import io
+import math
+from numbers import Real
 from pathlib import Path
 
 import ipywidgets as w
 import numpy as np
 from IPython.display import display
 
+from ..inputs import brief, whole
+
 HERE = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
+MISTAKES = (Exception, SystemExit)  # of functions that callers give: exit() in one must not end the kernel
+
+
+# ------------------------------------------------------------------------------------------------ what callers give
+
+
+def said(e: BaseException, most: int = 300) -> str:
+    """An error of somebody's code in one line."""
+    try:
+        text = " ".join(f"{type(e).__name__}: {e}".split())
+    except Exception:  # its text is of their making too
+        text = type(e).__name__
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def text(name: str, value) -> str:
+    """The value. Raises ValueError unless it is a text."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {type(value).__name__}: give a text.")
+    return value
+
+
+def function(name: str, value, what: str):
+    """The value. Raises ValueError, which says `what` to give, unless it can be called."""
+    if not callable(value):
+        raise ValueError(f"{name} is {type(value).__name__}: give a function {what}.")
+    return value
+
+
+def numbers(name: str, value) -> np.ndarray:
+    """A tensor, array or nested list as an array. Raises ValueError for what is none."""
+    from .. import plots  # which costs the import of torch
+
+    try:
+        return plots.array(value)
+    except (TypeError, ValueError, RuntimeError) as e:
+        why = str(e).partition("\n")[0]
+        raise ValueError(f"{name} is {type(value).__name__} and makes no array: {why}") from None
+
+
+def number(value) -> bool:
+    """Whether it is a finite number, and neither True nor False."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
+
+
+# ------------------------------------------------------------------------------------------------------- one picture
 
 
 def png(fig, close: bool = True, photo: bool = False) -> bytes:
@@ -26,8 +79,11 @@ def png(fig, close: bool = True, photo: bool = False) -> bytes:
     known as such: then say `photo`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
     from PIL import Image
 
+    if not isinstance(fig, Figure):
+        raise ValueError(f"{type(fig).__name__} is no figure of matplotlib: give, or return, the figure.")
     canvas = FigureCanvasAgg(fig)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
@@ -61,7 +117,7 @@ def titles(fig) -> str:
 
 def show(fig, alt: str) -> None:
     """Display a figure once, with `alt` as the text that stands for it: what it shows, not that it is a figure."""
-    if not alt.strip():
+    if not text("alt", alt).strip():
         raise ValueError("a figure needs a text for those who cannot see it: show(fig, alt='what it shows').")
     publish(png(fig), alt)
 
@@ -86,22 +142,28 @@ def control(name: str, spec) -> w.Widget:
     """A widget as it is; (low, high[, step[, value]]) a slider; a list a menu; a dict of name -> value one too."""
     label = name.replace("_", " ")
     common = {"description": label, "style": {"description_width": "8em"}, "layout": w.Layout(width="28em")}
-    if isinstance(spec, w.Widget):
+    if isinstance(spec, w.Widget) and spec.has_trait("value"):
         return spec
-    if isinstance(spec, list | dict):
-        return w.Dropdown(options=spec, **common)
+    if isinstance(spec, list | dict) and spec:
+        try:
+            return w.Dropdown(options=spec, **common)
+        except Exception as e:  # what cannot be compared, or written out
+            raise ValueError(f"{name} is no menu: its choices cannot be told apart ({said(e)}).") from None
     if isinstance(spec, bool):
         return w.Checkbox(value=spec, description=label, indent=False)
-    if not isinstance(spec, tuple) or not 2 <= len(spec) <= 4:
+    if not isinstance(spec, tuple) or not 2 <= len(spec) <= 4 or not all(map(number, spec)):
         raise ValueError(
-            f"{name}={spec!r} is no control: give (low, high), (low, high, step), (low, high, step, value), a list or "
-            "dict of choices, True or False, or an ipywidgets control."
+            f"{name}={brief(spec)} is no control: give (low, high), (low, high, step), (low, high, step, value) of "
+            "numbers, a list or dict of choices, True or False, or an ipywidgets control."
         )
     low, high, step, value = (*spec, *(None, None)[len(spec) - 2 :])
+    value = low if value is None else value
+    if not low <= value <= high or (step is not None and step <= 0):
+        raise ValueError(f"{name}={brief(spec)} is no slider: low <= value <= high and a step above 0.")
     whole = all(isinstance(v, int) for v in spec)
-    step = step or (1 if whole else (high - low) / 100)
+    step = step or (1 if whole else (high - low) / 100 or 1)
     slider = w.IntSlider if whole else w.FloatSlider
-    return slider(min=low, max=high, step=step, value=low if value is None else value, **common)
+    return slider(min=low, max=high, step=step, value=value, **common)
 
 
 class Controls:
@@ -145,7 +207,8 @@ class Explorer:
     """Controls above one picture; see `explore`."""
 
     def __init__(self, draw, controls: dict, alt: str):
-        self.draw, self.alt, self.controls = draw, alt, Controls(controls)
+        self.draw, self.alt = function("draw", draw, "of the controls' values that returns a figure"), text("alt", alt)
+        self.controls = Controls(controls)
         self.image = w.Image(format="png", layout=w.Layout(max_width="100%", object_fit="contain"))
         self.text = w.HTML()
         self.widget = w.VBox([self.controls.row, self.image, self.text])
@@ -158,14 +221,14 @@ class Explorer:
         open_before = plt.get_fignums()
         try:
             fig = self.draw(**self.controls.values)
-            text = f"{self.alt} {titles(fig)}".strip()
             self.image.value = png(fig)
-        except Exception as e:  # a mistake in draw must be seen, not vanish in a callback
-            text = f"{type(e).__name__}: {e}"
+            words = f"{self.alt} {titles(fig)}".strip()
+        except MISTAKES as e:  # a mistake in draw must be seen, not vanish in a callback
+            words = f"{type(e).__name__}: {e}"
             for half_drawn in set(plt.get_fignums()) - set(open_before):
                 plt.close(half_drawn)
-        self.image.alt = text
-        self.text.value = f'<div role="status" aria-live="polite">{html.escape(text)}</div>'
+        self.image.alt = words
+        self.text.value = f'<div role="status" aria-live="polite">{html.escape(words)}</div>'
 
 
 def explore(draw, *, alt: str = "", **controls) -> Explorer:
@@ -173,7 +236,8 @@ def explore(draw, *, alt: str = "", **controls) -> Explorer:
 
     A control is (low, high), (low, high, step) or (low, high, step, value) for a slider, a list or dict for a menu,
     True or False for a box to tick, or any ipywidgets control. `draw` looks things up or computes them in a few
-    milliseconds; what is slow belongs before it. The figure's titles, after `alt`, are its text.
+    milliseconds; what is slow belongs before it. The figure's titles, after `alt`, are its text. Raises ValueError for
+    a draw that is no function, an alt that is no text, or what is no control; what draw raises stands in the widget.
     """
     explorer = Explorer(draw, controls, alt)
     display_widget(explorer.widget, explorer.image.value, explorer.image.alt)
@@ -184,12 +248,21 @@ def watch(trainer, *, steps: int | None = None, seconds: float | None = None, ev
     """Run a trainer to its end behind a progress bar; in a notebook, with a live picture from `draw(record)`.
 
     `draw` returns a figure, whose titles are its text. An interrupt keeps all records, and calling again goes on.
-    Returns the trainer. Raises what `Trainer.run` raises: ValueError without steps or seconds, Diverged.
+    Returns the trainer. Raises ValueError for what is no trainer, no number or no function, and what `Trainer.run` and
+    `draw` raise: ValueError without steps or seconds, Diverged.
     """
     from tqdm import tqdm
 
+    if not callable(getattr(trainer, "run", None)):
+        raise ValueError(f"trainer is {type(trainer).__name__}: give a Trainer.")
+    if steps is not None:
+        whole("steps", steps, 0, 2**53)
+    if seconds is not None and not (number(seconds) and seconds >= 0):
+        raise ValueError(f"seconds={brief(seconds)} does not fit: give a number, 0 or more.")
+    if draw is not None:
+        function("draw", draw, "of a record that returns a figure")
     notebook = _in_notebook()
-    total = steps if steps is not None else seconds and round(seconds, 1)
+    total = steps if steps is not None else seconds and round(float(seconds), 1)
     bar = tqdm(total=total, unit=" steps" if steps is not None else " s", file=io.StringIO() if notebook else None)
     picture = None
     line = display({"text/plain": str(bar)}, raw=True, display_id=True) if notebook else None
@@ -201,8 +274,7 @@ def watch(trainer, *, steps: int | None = None, seconds: float | None = None, ev
                 line.update({"text/plain": str(bar)}, raw=True)
                 if draw is not None:
                     fig = draw(record)
-                    alt = titles(fig)
-                    picture = publish(png(fig), alt, picture)
+                    picture = publish(png(fig), titles(fig), picture)
             else:
                 bar.refresh()
     except KeyboardInterrupt:

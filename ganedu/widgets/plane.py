@@ -9,7 +9,8 @@ import torch
 import traitlets
 
 from .. import plots
-from .pictures import Controls, display_widget, joined, png
+from ..inputs import brief
+from .pictures import MISTAKES, Controls, display_widget, function, joined, number, png, text
 
 CELLS = 15  # arrows along a side
 DOTS = 300  # steps up to which each gets a dot
@@ -39,12 +40,17 @@ class Plane(anywidget.AnyWidget):
 
     def __init__(self, field, path, controls: dict, *, start=(1.0, 1.0), limit=2.0, labels=("theta", "psi"), says=None,
                  alt=""):  # fmt: skip
-        if not isinstance(limit, int | float) or not 0 < limit < math.inf:
-            raise ValueError(f"limit={limit!r}: give a number above 0; the picture goes from -limit to limit.")
+        if not number(limit) or not 1e-6 <= limit <= 1e6:
+            raise ValueError(f"limit={brief(limit)}: give a number above 0, up to a million; -limit to limit is shown.")
+        if not isinstance(labels, list | tuple) or len(labels) != 2 or not all(isinstance(t, str) for t in labels):
+            raise ValueError(f"labels={brief(labels)}: give two texts, of the axes.")
+        limit = float(limit)
         start = _pair(start, limit)
-        self.field, self.path, self.says = field, path, says
+        self.field = function("field", field, "of points (N, 2) that returns an arrow for each")
+        self.path = function("path", path, "of a start (2,) that returns places (T + 1, 2)")
+        self.says = says if says is None else function("says", says, "of the path that returns a text")
         self.controls = Controls(controls)
-        super().__init__(start=start, limit=limit, labels=list(labels), alt=alt)
+        super().__init__(start=start, limit=limit, labels=list(labels), alt=text("alt", alt))
         self.widget = w.VBox([self.controls.row, self])
         mistake = self.render()
         if isinstance(mistake, WrongShape):
@@ -58,16 +64,23 @@ class Plane(anywidget.AnyWidget):
             return self._draw(self._draw_field, self._draw_path)
 
     def _heard(self, content: dict) -> None:
-        """A new start. It is answered whatever comes of it, since the page waits for the answer."""
+        """A new start. It is answered whatever comes of it, since the page waits for the answer; if it is one."""
+        if not isinstance(content, dict) or not isinstance(content.get("id"), dict):
+            return
         with self.hold_sync():
-            self.start, self.answer = _pair(content["start"], self.limit), content["id"]
+            self.answer = content["id"]
+            try:
+                self.start = _pair(content.get("start"), self.limit)
+            except ValueError as e:  # a page of another version: the start stays
+                self.text = str(e)
+                return
             self._draw(*[self._draw_path] if self.arrows else [self._draw_field, self._draw_path])
 
     def _draw(self, *parts) -> Exception | None:
         try:
             for part in parts:
                 part()
-        except Exception as e:  # a mistake in the caller's functions must be seen, not vanish in a callback
+        except MISTAKES as e:  # a mistake in the caller's functions must be seen, not vanish in a callback
             self.text = f"{type(e).__name__}: {e}"
             return e
 
@@ -128,7 +141,8 @@ def plane(field, path, *, start=(1.0, 1.0), limit=2.0, labels=("theta", "psi"), 
     `field(points, **values)` gives an arrow for each of the points (N, 2); `path(start, **values)` gives the places
     (T + 1, 2) of the game from a start (2,); `says(path, **values)` one line about it. The controls are those of
     `explore`, and their values come by keyword. Returns the widget, a `Plane`. Raises ValueError for a start that
-    is not two numbers in the picture, a limit that is not above 0, and for arrows or a path of another shape.
+    is not two numbers in the picture, a limit that is not above 0 or beyond a million, what is no function, text or
+    control, and for arrows or a path of another shape.
     """
     shown = Plane(field, path, controls, start=start, limit=limit, labels=labels, says=says, alt=alt)
     display_widget(shown.widget, shown.picture(), shown.words)
@@ -137,11 +151,11 @@ def plane(field, path, *, start=(1.0, 1.0), limit=2.0, labels=("theta", "psi"), 
 
 def _pair(start, limit: float) -> list[float]:
     try:
-        x, y = map(float, start)
-    except (TypeError, ValueError):
+        x, y = map(float, start) if not isinstance(start, str | bytes) else (math.nan, math.nan)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         x = y = math.nan
     if not (abs(x) <= limit and abs(y) <= limit):  # not a number is not within either
-        raise ValueError(f"start={start!r}: give two numbers from {-limit} to {limit}, such as (1.0, 1.0).")
+        raise ValueError(f"start={brief(start)}: give two numbers from {-limit} to {limit}, such as (1.0, 1.0).")
     return [x, y]
 
 

@@ -1,6 +1,7 @@
 """A pad to draw on, whose picture is answered by the kernel while one draws. `sketch` shows it."""
 
 import base64
+import contextlib
 import math
 
 import anywidget
@@ -10,8 +11,9 @@ import torch
 import traitlets
 
 from .. import plots
+from ..inputs import brief
 from ..pixels import check, to_float, to_uint8
-from .pictures import Controls, display_widget, joined, png
+from .pictures import MISTAKES, Controls, display_widget, function, joined, number, numbers, png, text
 
 SMALLEST, LARGEST = 28, 64  # pixels along a side of the pad
 MOST = 24  # images, or examples, to choose from
@@ -46,19 +48,21 @@ class Sketch(anywidget.AnyWidget):
     reply = traitlets.Dict().tag(sync=True)
 
     def __init__(self, answer, controls: dict, *, size=28, over=None, examples=None, thickness=1.5, says=None, alt=""):
-        if not callable(answer):
-            raise ValueError(f"answer is {type(answer).__name__}: give a function from a drawing to an image.")
+        function("answer", answer, "from a drawing to an image")
+        if says is not None:
+            function("says", says, "of what answer returned that gives a text")
         if not isinstance(size, int) or not SMALLEST <= size <= LARGEST:
-            raise ValueError(f"size={size!r}: the pad takes {SMALLEST} to {LARGEST} pixels along a side.")
-        if not isinstance(thickness, int | float) or not 1 <= thickness <= size / 4:
-            raise ValueError(f"thickness={thickness!r}: give 1 to size / 4 = {size / 4:g} pixels of the pad.")
+            raise ValueError(f"size={brief(size)}: the pad takes {SMALLEST} to {LARGEST} pixels along a side.")
+        if not number(thickness) or not 1 <= thickness <= size / 4:
+            raise ValueError(f"thickness={brief(thickness)}: give 1 to size / 4 = {size / 4:g} pixels of the pad.")
         image_names, self.photos = _photos(over, size)
         example_names, drawings = _examples(examples, size)
         self.answer, self.says = answer, says
         self.controls = Controls(controls)
         pages = b"" if self.photos is None else _pixels(to_uint8(self.photos).expand(-1, 3, -1, -1))
-        super().__init__(size=size, thickness=thickness, alt=alt, images=pages, image_names=image_names,
-                         examples=_pixels(drawings), example_names=example_names, drawing=bytes(size**2))  # fmt: skip
+        super().__init__(size=size, thickness=float(thickness), alt=text("alt", alt), drawing=bytes(size**2),
+                         images=pages, image_names=image_names,
+                         examples=_pixels(drawings), example_names=example_names)  # fmt: skip
         self.widget = w.VBox([self.controls.row, self])
         self._first = self._try(drawings[0] if len(drawings) else _stock(size, filled=over is not None))
         self.controls.on_change(self.render)
@@ -75,11 +79,16 @@ class Sketch(anywidget.AnyWidget):
             self._draw()
 
     def _heard(self, content: dict) -> None:
-        """Another drawing. It is answered whatever comes of it, since the page waits for the answer."""
+        """Another drawing. It is answered whatever comes of it, since the page waits for the answer; if it is one."""
+        if not isinstance(content, dict) or not isinstance(content.get("id"), dict):
+            return
+        ink, image = content.get("ink"), content.get("image")
         with self.hold_sync():
-            drawing, self.reply = base64.b64decode(content["ink"]), content["id"]
-            if len(drawing) == self.size**2 and 0 <= content["image"] < max(1, len(self.image_names)):
-                self.drawing, self.image = drawing, content["image"]
+            self.reply = content["id"]
+            with contextlib.suppress(ValueError):  # what is no drawing is not taken
+                drawing = base64.b64decode(ink) if isinstance(ink, str) and len(ink) <= 2 * self.size**2 else b""
+                if len(drawing) == self.size**2 and type(image) is int and 0 <= image < max(1, len(self.image_names)):
+                    self.drawing, self.image = drawing, image
             self._draw()
 
     def _draw(self) -> None:
@@ -89,7 +98,7 @@ class Sketch(anywidget.AnyWidget):
         try:
             made, self.text = self._answered(self.ink)
             self.pictures, self.shape = _pixels(made), [len(made), *made.shape[2:], made.shape[1]]
-        except Exception as e:  # a mistake in the caller's functions must be seen, not vanish in a callback
+        except MISTAKES as e:  # a mistake in the caller's functions must be seen, not vanish in a callback
             self.text = f"{type(e).__name__}: {e}"
 
     def _try(self, drawing: torch.Tensor) -> tuple:
@@ -98,7 +107,7 @@ class Sketch(anywidget.AnyWidget):
             return drawing, *self._answered(drawing / 255)
         except WrongAnswer:
             raise
-        except Exception as e:
+        except MISTAKES as e:
             self.text = f"{type(e).__name__}: {e}"
             return drawing, None, self.text
 
@@ -178,7 +187,7 @@ def _photos(over, size: int) -> tuple[list[str], torch.Tensor | None]:
     """Names, and images (N, C, size, size) in [-1, 1], or None."""
     if over is None:
         return [], None
-    single = not isinstance(over, dict | list | tuple) and plots.array(over).ndim in (2, 3)
+    single = not isinstance(over, dict | list | tuple) and numbers("over", over).ndim in (2, 3)
     names, images = _named([over] if single else over, "over", "an image (C, size, size), or a list or dict of them")
     for name, x in zip(names, images, strict=True):
         if x.shape != images[0].shape or x.shape not in [(c, size, size) for c in (1, 3)]:
@@ -210,12 +219,13 @@ def _named(images, what: str, wanted: str) -> tuple[list[str], list[np.ndarray]]
     """What a mistake calls each of the images, and the images."""
     kind, keys = type(images).__name__, list(images) if isinstance(images, dict) else None
     images = list(images.values()) if keys is not None else images
-    if not isinstance(images, list | tuple) and (images := plots.array(images)).ndim == 0:
+    if not isinstance(images, list | tuple) and (images := numbers(what, images)).ndim == 0:
         raise ValueError(f"{what} is {kind}: give {wanted}.")
     if not 1 <= len(images) <= MOST:
         raise ValueError(f"{what} holds {len(images)} images: give 1 to {MOST} to choose from.")
     keys = range(len(images)) if keys is None else keys
-    return [f"{what}[{key!r}]" for key in keys], [plots.array(image) for image in images]
+    names = [f"{what}[{key!r}]" for key in keys]
+    return names, [numbers(name, image) for name, image in zip(names, images, strict=True)]
 
 
 def _written(images, names: list[str]) -> list[str]:

@@ -251,7 +251,7 @@ def test_one_network_is_examined_alone():
     assert "no D was given" in report.skipped["balance"]
     report = examine(D=run.D, x_real=run.batch()[0])
     assert "no G was given" in report.skipped["shape"]
-    assert examine().healthy and len(examine().skipped) > 10
+    assert not examine().healthy and len(examine().skipped) > 10
 
 
 def test_a_step_that_raises_is_said_and_the_rest_examined():
@@ -260,13 +260,13 @@ def test_a_step_that_raises_is_said_and_the_rest_examined():
 
     run = patients.healthy("ring", 0, 8)
     report = examine(**{**run.material(), "step": step})
-    assert report.skipped["updates"] == "the step raises RuntimeError: no luck"
+    assert report.skipped["updates"] == "the step raises RuntimeError: no luck" and not report.healthy
     assert "balance" not in report.skipped
 
 
 def test_a_trainer_without_data_is_examined_in_part():
     report = examine(trainer("images", data=None))
-    assert report.healthy and report.skipped["shape"] == "no x_real was given"
+    assert not report.healthy and report.skipped["shape"] == "no x_real was given"
 
 
 def test_a_network_that_cannot_be_copied_is_said():

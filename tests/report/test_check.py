@@ -48,6 +48,11 @@ def no_work(monkeypatch):
         (["{runs}/cgan", *(f"{{runs}}/{i}" for i in range(6))], "7 runs do not fit one report"),
         (["{runs}/cgan", "--out", "{other}/file"], "is a file"),
         (["{runs}/cgan", "--out", "{other}/file/in/it"], "is a file"),
+        (["{runs}/cgan", "--out", "{other}/folders"], "report.html is a folder, where a file is to be"),
+        (["{runs}/cgan", "--out", "{other}/linked"], "report.json is a folder, where a file is to be"),
+        (["{runs}/cgan", "--out", "{other}/dangling"], "is a file"),
+        (["{runs}/cgan", "--out", "/proc/nobody"], "No such file or directory"),
+        (["{runs}/cgan", "--out", "{other}/" + "n" * 300], "too long"),
     ],
 )
 def test_bad_input_is_answered_before_any_work(arguments, hint, runs, tmp_path, capsys, no_work, monkeypatch):
@@ -61,6 +66,10 @@ def test_bad_input_is_answered_before_any_work(arguments, hint, runs, tmp_path, 
                            "lies": {"width": 8}}.items():  # fmt: skip
         _changed(runs / "cgan", other / name, **settings)
     (other / "file").write_text("in the way")
+    (other / "folders" / "report.html").mkdir(parents=True)
+    (other / "linked").mkdir()
+    (other / "linked" / "report.json").symlink_to(other / "folders")
+    (other / "dangling").symlink_to("nowhere")
     monkeypatch.setattr(fetch, "where", lambda name: None)
     monkeypatch.chdir(tmp_path)
     before = {p: p.read_bytes() for folder in (tmp_path, runs) for p in folder.rglob("*") if p.is_file()}

@@ -1,8 +1,14 @@
 """The report of a run: three files whose numbers are those of the measures called by hand; or nothing at all."""
 
+import errno
 import html.parser
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -153,7 +159,7 @@ def test_the_notebook_is_stored_as_run_without_places_of_this_machine(one, runs)
     code = [c for c in notebook.cells if c.cell_type == "code"]
     assert [c.execution_count for c in code] == list(range(1, len(code) + 1))
     assert not [o for c in code for o in c.outputs if o.output_type == "error"]
-    assert ".report-" not in text and '"papermill"' not in text
+    assert "ganedu-" not in text and '"papermill"' not in text
 
 
 def test_the_notebook_that_ships_is_empty_and_has_its_parameters():
@@ -203,6 +209,78 @@ def test_a_run_is_read_once(runs, judge, tmp_path, monkeypatch):
         write.report(folders, tmp_path, N)
     assert calls == once
     assert [r.name for r in space["runs"]] == ["cgan", ODD]
+
+
+@pytest.fixture
+def done(monkeypatch):
+    """A report whose notebook is there at once."""
+    cell = nbformat.v4.new_code_cell(
+        "", outputs=[nbformat.v4.new_output("display_data", {"application/json": {"n": 1}})]
+    )
+    made = nbformat.v4.new_notebook(cells=[cell])
+    monkeypatch.setattr("papermill.execute_notebook", lambda notebook, path, values, **kw: nbformat.write(made, path))
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=["full", "stop"]
+)
+@pytest.mark.parametrize(("name", "calls"), [("fsync", 0), ("fsync", 1), ("fsync", 2), ("replace", 0), ("replace", 3)])
+def test_the_last_report_stays_whole_where_a_new_one_cannot_be_written(
+    name, calls, error, runs, done, tmp_path, monkeypatch, capsys
+):
+    out, real, left = tmp_path / "out", getattr(os, name), iter(range(9))
+    out.mkdir()
+    for file in FILES:
+        (out / file).write_text("the last one")
+
+    def fail(*args):
+        if next(left) == calls:
+            raise error
+        return real(*args)
+
+    command = ["report", str(runs / ODD), "--n", str(N), "--out"]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, name, fail)
+        assert main([*command, str(out)]) == (1 if isinstance(error, OSError) else 130)
+    assert {p.name: p.read_text() for p in out.iterdir()} == dict.fromkeys(FILES, "the last one")
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and ("cannot write" in said or "stopped" in said)
+    assert main([*command, str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == FILES and (out / "report.json").read_text() == '{\n "n": 1\n}\n'
+
+
+def test_links_are_replaced_and_what_they_lead_to_stays(runs, done, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "mine").write_text("mine")
+    for file in FILES:
+        (out / file).symlink_to(tmp_path / "mine")
+    write.report([runs / ODD], out, N)
+    assert not any(p.is_symlink() for p in out.iterdir()) and (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as Unix knows them")
+def test_a_report_that_is_ended_leaves_nothing_and_the_last_one_as_it_was(runs, tmp_path):
+    waits = nbformat.read(write.NOTEBOOK, as_version=4)
+    waits.cells = [c for c in waits.cells if "parameters" in c.metadata.get("tags", ())]
+    waits.cells.append(nbformat.v4.new_code_cell("import time\nopen('begun', 'w').close()\ntime.sleep(600)"))
+    nbformat.write(waits, tmp_path / "waits.ipynb")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.html").write_text("the last one")
+    command = ["report", str(runs / ODD), "--n", str(N), "--out", "out"]
+    code = (
+        "import sys; from pathlib import Path; from ganedu.__main__ import main; from ganedu.report import write\n"
+        f"write.NOTEBOOK = Path('waits.ipynb'); sys.exit(main({command!r}))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "begun").exists():
+            assert process.poll() is None, "it ended before it could be stopped"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err.endswith("ganedu: stopped.\n") and "Traceback" not in err
+    assert {p.name: p.read_text() for p in (tmp_path / "out").iterdir()} == {"report.html": "the last one"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["begun", "out", "waits.ipynb"]
 
 
 def test_a_cell_that_raises_leaves_nothing_behind_and_the_last_report_as_it_was(runs, tmp_path, monkeypatch, capsys):

@@ -37,7 +37,20 @@ def test_a_page_without_a_kernel_unfolds_the_replies(shown):
     assert page.count("<details>") == 2 and "<summary>a &lt; b</summary>" in page and "<b>Yes.</b>" in page
 
 
-@pytest.mark.parametrize(("replies", "right"), [(REPLIES, "c"), ({"b": "only"}, "b"), ({}, "")])
+@pytest.mark.parametrize(
+    "replies", [None, ["a", "b"], "ab", {"a": 1, "b": "x"}, {1: "x", 2: "y"}, {"a": None, "b": ""}]
+)
+def test_what_is_no_dict_of_texts_is_refused(replies, shown):
+    with pytest.raises(ValueError, match="must be a dict of texts"):
+        choose("Which?", replies, right="a")
+    with pytest.raises(ValueError, match="question is NoneType: give a text"):
+        choose(None, REPLIES, right="b")
+    assert shown == []
+
+
+@pytest.mark.parametrize(
+    ("replies", "right"), [(REPLIES, ["b"]), (REPLIES, None), (REPLIES, "c"), ({"b": "only"}, "b"), ({}, "")]
+)
 def test_a_question_without_its_right_answer_is_refused(replies, right):
     with pytest.raises(ValueError, match="two or more answers"):
         choose("Which?", replies, right=right)

@@ -80,6 +80,13 @@ def test_labels_and_neighbours_may_be_left_out(displayed):
     assert image_map(some(), {"a": np.eye(7, 2)}, np.array([0, 3] * 3 + [1])).names == ["0", "1", "2", "3"]
 
 
+def test_names_may_be_none_and_places_as_far_as_numbers_go(displayed):
+    assert image_map(**given(names=None)).names == ["0", "1", "2"]
+    far = np.array([[-1e308, 0.0], [1e308, 0.0]] * 3 + [[0.0, 1e308]])
+    (places,) = of(image_map(some(), {"far": far}).places, "<f4", 1, 7, 2)
+    np.testing.assert_allclose(places[[0, 1, 6]], [[0, 0.25], [1, 0.25], [0.5, 0.75]])
+
+
 def test_a_page_without_kernel_gets_a_picture_and_its_text(displayed):
     shown = image_map(**given(), alt="Seven.")
     ((bundle, metadata),) = displayed
@@ -134,6 +141,18 @@ def test_images_drawn_lie_apart_and_wide_spread():
         ({"places": {"a": torch.zeros(6, 2)}}, r"places\['a'\] is float32 \(6, 2\): .* \(7, 2\)"),
         ({"places": {"a": torch.zeros(7, 3)}}, r"\(7, 3\)"),
         ({"places": {"a": torch.eye(7)[:, :2] / 0}}, r"places\['a'\] holds NaN or infinity"),
+        ({"x": [[1], [2, 3]]}, "x is list and makes no array"),
+        ({"x": None}, r"images must be \(N, 1 or 3, H, W\)"),
+        ({"x": torch.eye(7).to_sparse()}, "x is Tensor and makes no array"),
+        ({"places": {"a": [[0, 1], [2]]}}, r"places\['a'\] is list and makes no array"),
+        ({"places": {"a": None}}, r"places\['a'\] is object"),
+        ({"names": 5}, "names=5 must be what the classes are called"),
+        ({"names": [None, [], 3]}, "must be what the classes are called"),
+        ({"labels": [10**18] * 7, "names": None}, "11 classes: the eye tells 10"),
+        ({"labels": [[1], [2, 3]]}, "labels is list and makes no array"),
+        ({"neighbours": {"a line": 5, "a square": 5}}, r"neighbours\['a line'\] is int64 \(\)"),
+        ({"neighbours": {"a line": [[1], [2, 3]], "a square": 5}}, r"neighbours\['a line'\] is list"),
+        ({"alt": None}, "alt is NoneType: give a text"),
         ({"labels": None}, "names without labels"),
         ({"labels": torch.zeros(6, dtype=int)}, r"labels are int64 \(6,\)"),
         ({"labels": torch.zeros(7)}, "labels are float32"),

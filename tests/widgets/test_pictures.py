@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import sys
 
 import ipywidgets as w
 import matplotlib.pyplot as plt
@@ -162,7 +163,7 @@ def test_a_mistake_in_draw_is_shown_as_text_and_the_next_value_draws_again(displ
 
 def test_a_draw_that_forgets_to_return_its_figure_is_told(displayed):
     explorer = explore(lambda height: None, height=(1, 9))
-    assert "AttributeError" in explorer.text.value
+    assert "NoneType is no figure of matplotlib: give, or return, the figure" in explorer.text.value
 
 
 def test_while_the_kernel_is_busy_only_the_latest_value_is_drawn(displayed):
@@ -205,10 +206,60 @@ def test_a_widget_of_ones_own_is_taken_as_it_is():
     assert pictures.control("rate", mine) is mine
 
 
-@pytest.mark.parametrize("spec", [3, (1,), (1, 2, 3, 4, 5), "abc", None])
+@pytest.mark.parametrize("spec", [3, (1,), (1, 2, 3, 4, 5), "abc", None, [], {}, ("a", "b"), (None, 1),
+                                  (True, False), (0, float("inf")), (0, float("nan")), (0, 10**400), w.VBox(),
+                                  w.IntSlider])  # fmt: skip
 def test_what_is_no_control_is_refused_with_what_is(spec):
     with pytest.raises(ValueError, match=r"rate=.* is no control: give \(low, high\)"):
         pictures.control("rate", spec)
+
+
+@pytest.mark.parametrize("spec", [(2, 1), (0, 1, 0), (0, 1, -0.1), (0, 1, 0.1, 5), (0, 1, 0.1, -1)])
+def test_a_slider_has_its_value_between_its_ends(spec):
+    with pytest.raises(ValueError, match=r"rate=.* is no slider: low <= value <= high and a step above 0"):
+        pictures.control("rate", spec)
+    assert pictures.control("rate", (0.5, 0.5)).value == 0.5
+
+
+def test_a_menu_needs_choices_that_can_be_told_apart():
+    with pytest.raises(ValueError, match="rate is no menu"):
+        pictures.control("rate", {"a": torch.ones(2), "b": torch.zeros(2)})
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: show(5, "words"), "int is no figure of matplotlib"),
+        (lambda: show(bar(), None), "alt is NoneType: give a text"),
+        (lambda: show(bar(), ["words"]), "alt is list"),
+        (lambda: explore(5, a=(0, 1)), "draw is int: give a function of the controls' values"),
+        (lambda: explore(bar, alt=None, height=(0, 1)), "alt is NoneType"),
+        (lambda: watch(5, steps=1), "trainer is int: give a Trainer"),
+        (lambda: watch(small_runs.trainer(), steps="9"), "steps='9' does not fit: give a whole number"),
+        (lambda: watch(small_runs.trainer(), steps=-1), "steps=-1"),
+        (lambda: watch(small_runs.trainer(), seconds=float("nan")), "seconds=nan does not fit: give a number"),
+        (lambda: watch(small_runs.trainer(), seconds="9"), "seconds='9'"),
+        (lambda: watch(small_runs.trainer(), steps=1, draw=5), "draw is int: give a function of a record"),
+        (lambda: watch(small_runs.trainer(), steps=1, every=0), "every=0"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_is_shown(call, says, displayed):
+    with pytest.raises(ValueError, match=says):
+        call()
+    plt.close("all")
+    assert displayed == []
+
+
+def test_a_draw_that_ends_the_process_is_a_mistake_like_others(displayed):
+    explorer = explore(lambda height: sys.exit(3), height=(1, 9))
+    assert explorer.image.alt == "SystemExit: 3"
+
+
+def test_errors_are_shown_in_short():
+    assert (
+        pictures.said(ValueError("two\nlines")) == "ValueError: two lines"
+        and len(pictures.said(OSError("x" * 999))) < 310
+    )
 
 
 # ------------------------------------------------------------------------------------------------- watch

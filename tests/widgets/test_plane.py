@@ -1,6 +1,7 @@
 """Oracles: paths and arrows written down by hand, and the bytes that the page gets."""
 
 import base64
+import sys
 
 import numpy as np
 import pytest
@@ -131,6 +132,18 @@ def test_a_mistake_is_said_and_the_widget_lives_on(displayed):
         ({"start": (3.0, 0.0)}, "give two numbers from -2.0 to 2.0"),
         ({"limit": 0}, "limit=0: give a number above 0"),
         ({"limit": float("inf")}, "limit=inf"),
+        ({"limit": True}, "limit=True"),
+        ({"limit": 10**400}, "limit=1000.*: give a number above 0, up to a million"),
+        ({"limit": 1e300}, "limit=1e\\+300"),
+        ({"start": "12"}, "start='12'"),
+        ({"start": (10**400, 0)}, "give two numbers from"),
+        ({"labels": None}, "labels=None: give two texts"),
+        ({"labels": ("theta",)}, "give two texts"),
+        ({"labels": (1, 2)}, "give two texts"),
+        ({"alt": 5}, "alt is int: give a text"),
+        ({"field": None}, "field is NoneType: give a function of points"),
+        ({"path": "path"}, "path is str: give a function of a start"),
+        ({"says": "words"}, "says is str: give a function of the path"),
         ({"limit": "2"}, "limit='2'"),
         ({"field": lambda points: points[:, 0]}, r"field gave a tensor \(225,\): .* \(225, 2\), an arrow"),
         ({"field": lambda points: None}, "field gave NoneType"),
@@ -143,6 +156,23 @@ def test_what_does_not_fit_is_said_before_anything_is_shown(wrong, message, disp
     with pytest.raises(ValueError, match=message):
         plane(**{"field": turn, "path": walk, **wrong})
     assert displayed == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [None, 5, [], {}, {"start": [0, 0]}, {"id": 5, "start": [0, 0]}, {"id": {"n": 1}}, {"id": {"n": 1}, "start": "ab"},
+     {"id": {"n": 1}, "start": [9, 9]}, {"id": {"n": 1}, "start": [float("nan"), 0]}],
+)  # fmt: skip
+def test_a_page_of_another_version_moves_nothing_and_the_widget_lives_on(message, displayed):
+    shown = plane(turn, walk, start=(0.5, 1))
+    shown._handle_custom_msg(message, [])
+    assert shown.start == [0.5, 1] and shown_path(shown)[0] == [0.5, 1]
+    drag(shown, [0.25, 0], n=2)
+    assert shown.start == [0.25, 0] and shown.answer["n"] == 2 and shown.text == ""
+
+
+def test_a_function_that_ends_the_process_is_a_mistake_like_others(displayed):
+    assert plane(lambda points: sys.exit(3), walk).text == "SystemExit: 3"
 
 
 def test_by_its_name_it_comes_with_its_controls(displayed):

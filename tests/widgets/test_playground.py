@@ -1,18 +1,26 @@
 """The playground without a browser: the game's state, its film and texts, the learner's losses, the gauge, messages."""
 
 import asyncio
+import json
 import math
+import random
+import sys
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from torch.nn.functional import softplus
 
 from ganedu import losses
 from ganedu.toys import worlds
 from ganedu.widgets import Playground
-from ganedu.widgets.playground import link, settings, starts
+from ganedu.widgets.playground import link, starts
+from ganedu.widgets.playground.answers import ANSWERS
 from ganedu.widgets.playground.game import Game
 from ganedu.widgets.playground.own_loss import own_loss
+from ganedu.widgets.playground.settings import CONTROLS, PENALTIES
 from ganedu.widgets.playground.slow import PARTS, Slow
 from ganedu.widgets.playground.view import CELLS, COUNTED, View, histogram, kl, lattice
 
@@ -46,7 +54,7 @@ def test_the_first_of_twelve_worlds_is_the_one_that_plays_alone():
 
 
 @pytest.mark.parametrize("loss", [x.name for x in losses.ALL])
-@pytest.mark.parametrize("penalty", list(settings.PENALTIES))
+@pytest.mark.parametrize("penalty", list(PENALTIES))
 def test_every_loss_plays_with_every_penalty(loss, penalty):
     game = played(Game(**SMALL, loss=loss, penalty=penalty), 3)
     assert set(game.read_losses()) == {"D", "G"} and not game.message
@@ -194,6 +202,11 @@ def test_another_file_is_refused_and_changes_nothing(data):
 # ------------------------------------------------------------------------------------------------ the learner's loss
 
 
+class Own(BaseException):
+    def __str__(self):
+        raise RuntimeError("not even a text")
+
+
 def ns_d(d_real, d_fake):
     return softplus(-d_real).mean() + softplus(d_fake).mean()
 
@@ -224,6 +237,12 @@ def test_a_loss_that_reads_the_real_scores_gets_them():
         (lambda r: r.mean(), lambda f: -f.mean(), "d_loss stops with TypeError"),
         (ns_d, lambda f: f.detach().mean(), "g_loss has no slope"),
         (ns_d, lambda f: (f > 0).float().mean(), "g_loss has no slope"),
+        (ns_d, lambda f: sys.exit(3), "g_loss stops with SystemExit: 3"),
+        (ns_d, lambda f: (_ for _ in ()).throw(Own()), "g_loss stops with Own"),
+        (ns_d, lambda f: f.mean() * 1j, "g_loss stops with RuntimeError"),
+        (ns_d, lambda f: f.to("meta").mean(), "g_loss stops with"),
+        (ns_d, 5, "g_loss is int: give a function"),
+        ("loss", lambda f: -f.mean(), "d_loss is str: give a function"),
     ],
 )
 def test_a_mistake_in_the_learners_loss_is_named(d_loss, g_loss, says):
@@ -246,6 +265,88 @@ def test_a_loss_that_fails_while_it_plays_is_put_aside():
     played(game, 20)
     assert "'mine' failed and is put aside: RuntimeError: tired" in game.message
     assert game.settings["loss"] == "non-saturating" and game.rounds == 20
+
+
+@pytest.mark.parametrize("name", [None, 5, [], "", " ", "x" * 61, "hinge"])
+def test_a_loss_needs_a_name_of_its_own(name):
+    game = Game(**SMALL)
+    with pytest.raises(ValueError, match=r"give a text of 1 to 60|a name of its own"):
+        game.add_loss(name, ns_d, lambda f: -f.mean())
+    playground = Playground(**SMALL)
+    playground.add_loss(name, ns_d, lambda f: -f.mean())
+    assert "name" in playground.message and [*playground.game.losses] == [x.name for x in losses.ALL]
+
+
+def leaves_nothing_as_it_was(f):
+    torch.set_grad_enabled(False), torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0), np.random.seed(0), random.seed(0)  # noqa: NPY002
+
+
+def of_the_process():
+    state = torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
+    return str((*state, torch.is_grad_enabled(), torch.get_default_dtype()))
+
+
+@pytest.mark.parametrize("worlds_", [1, 12])
+@pytest.mark.parametrize("fails", [lambda f: 1 / 0, lambda f: sys.exit(3), lambda f: (_ for _ in ()).throw(Own()),
+                                   lambda f: "text", lambda f: f.expand(2, -1), lambda f: f.detach().mean(),
+                                   leaves_nothing_as_it_was])  # fmt: skip
+def test_whatever_a_loss_does_later_the_game_goes_on_with_the_one_before(fails, worlds_):
+    """It passes its trial on 7 logits, and fails on a batch, or only on the 300 of the picture."""
+    for when in (20, 300):
+        before, playground = of_the_process(), Playground(**SMALL, worlds=worlds_)
+        mine = lambda f, when=when: fails(f) if len(f) == when else -f.mean()  # noqa: E731
+        playground.add_loss("mine", ns_d, mine)
+        played(playground.game, 3)
+        playground.session.count(), playground.session.frame(), playground.session.state()
+        assert "'mine' failed and is put aside" in playground.message and len(playground.message) < 500
+        assert playground.game.settings["loss"] == "non-saturating" and playground.game.rounds == 3
+        assert of_the_process() == before and weights(playground.game).isfinite().all()
+
+
+def test_what_a_loss_switches_for_the_process_is_put_back():
+    def mine(f):
+        value = softplus(-f).mean()
+        leaves_nothing_as_it_was(f)
+        return value
+
+    for count in (1, 12):
+        before, theirs, ours = of_the_process(), Game(**SMALL, worlds=count), Game(**SMALL, worlds=count)
+        theirs.add_loss("mine", ns_d, mine)
+        theirs.set("loss", "mine")
+        assert torch.allclose(weights(played(theirs, 5)), weights(played(ours, 5)), atol=1e-5)
+        assert theirs.settings["loss"] == "mine" and of_the_process() == before
+
+
+def test_an_interrupt_in_a_loss_is_the_learners_wish_and_pauses_a_live_game(shown):
+    def interrupted(f):
+        if len(f) == 20:
+            raise KeyboardInterrupt
+        return -f.mean()
+
+    game = Game(**SMALL)
+    game.add_loss("mine", ns_d, interrupted)
+    game.set("loss", "mine")
+    with pytest.raises(KeyboardInterrupt):
+        game.round()
+    assert all(p.requires_grad for p in game.D.parameters())
+    game.set("loss", "hinge")
+    game.round()
+    playground, sent = shown
+    playground.add_loss("mine", ns_d, interrupted)
+
+    async def play():
+        say(playground, {"kind": "do", "what": "run", "n": 1})
+        await asyncio.sleep(0.1)
+        assert playground.session.task.done() and not playground.session.running
+        assert "The game is paused: KeyboardInterrupt" in last(sent, "state")["message"]
+        say(playground, {"kind": "set", "name": "loss", "value": "hinge", "n": 2})
+        say(playground, {"kind": "do", "what": "run", "n": 3})
+        await asyncio.sleep(0.1)
+        say(playground, {"kind": "do", "what": "pause", "n": 4})
+
+    asyncio.run(play())
+    assert playground.game.rounds > 0
 
 
 def test_a_game_that_blows_up_says_so_and_goes_back():
@@ -382,7 +483,7 @@ def test_hello_is_answered_by_state_and_frame(shown):
     _, sent = shown
     assert [c["kind"] for c in sent] == ["state", "frame"]
     state = last(sent, "state")
-    assert {c["name"] for c in state["controls"]} == set(state["values"]) == set(settings.CONTROLS)
+    assert {c["name"] for c in state["controls"]} == set(state["values"]) == set(CONTROLS)
     assert "Step 0:" in last(sent, "frame")["text"]
 
 
@@ -393,7 +494,21 @@ def test_hello_is_answered_by_state_and_frame(shown):
         {"kind": "draw", "points": []}, {"kind": "draw", "points": "abc"}, {"kind": "draw", "points": [[9, 9]]},
         {"kind": "from_text", "text": "ganedu1:zzz"}, {"kind": "load", "text": "AAAA"}, {"kind": "do", "what": "win"},
         {"kind": "predict", "what": "modes", "guess": 99, "rounds": 10}, {"kind": "predict", "what": "luck"},
-        {"kind": "prepared", "name": "../../x"},
+        {"kind": "prepared", "name": "../../x"}, {"kind": "prepared", "name": ["x"]}, {"kind": "draw", "points": [[1]]},
+        {"kind": "draw", "points": [[0, 0]] * 501}, {"kind": "set", "name": [], "value": 1},
+        {"kind": "film", "at": "x"},
+        {"kind": "set", "name": "loss", "value": {}}, {"kind": "set", "name": "worlds", "value": True},
+        {"kind": "film"},
+        {"kind": "set", "name": "seed", "value": 10**400}, {"kind": "load", "text": 5}, {"kind": "load", "text": "é"},
+        {"kind": "layers", "shown": 5}, {"kind": "layers"}, {"kind": "film", "at": 2**53}, {"kind": "film", "at": True},
+        {"kind": "predict"}, {"kind": "predict", "what": "move", "fake": 1, "to": [float("nan"), 0]},
+        {"kind": "predict", "what": "move", "fake": 300, "to": [0, 0]}, {"kind": "predict", "what": "modes"},
+        {"kind": "predict", "what": "modes", "guess": 4.5},
+        {"kind": "predict", "what": "modes", "guess": 4, "rounds": 0},
+        {"kind": "from_text", "text": None}, {"kind": "of another version"}, {"kind": []}, {"kind": None}, {},
+        {"kind": "do", "what": []}, {"kind": "ack", "id": "x"}, {"kind": "bye", "view": [1]},
+        {"kind": "hello", "view": {}},
+        {"kind": "alive", "view": "x" * 101},
     ],
 )  # fmt: skip
 def test_a_bad_message_is_answered_by_a_message_and_the_game_lives(shown, message):
@@ -403,6 +518,47 @@ def test_a_bad_message_is_answered_by_a_message_and_the_game_lives(shown, messag
     assert last(sent, "state")["message"] and torch.equal(weights(playground.game), now)
     say(playground, {"kind": "do", "what": "round", "n": 4})
     assert last(sent, "state")["message"] == "" and playground.game.rounds == 1 and last(sent, "frame")["answer"] == 4
+
+
+WHAT_PAGES_SEND = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["run", "round", "modes", "loss", "a"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "id"]), inner), max_leaves=6,
+)  # fmt: skip
+KEYS = ["view", "hidden", "n", "id", "name", "value", "what", "points", "at", "shown", "text", "guess", "rounds", "to"]
+KINDS = st.sampled_from(sorted({*ANSWERS, "ack", "another"} - {"gif"}))
+MESSAGES = st.builds(lambda kind, rest: {**rest, "kind": kind}, KINDS,
+                     st.dictionaries(st.sampled_from([*KEYS, "fake"]), WHAT_PAGES_SEND, max_size=6))  # fmt: skip
+
+
+@settings(deadline=None, max_examples=30, print_blob=True)
+@given(st.lists(MESSAGES | WHAT_PAGES_SEND, max_size=8))
+@example([[], None, "text", 5, {"kind": {}}, {"n": 1}])
+@example([{"kind": "alive", "view": str(i)} for i in range(200)])
+def test_whatever_a_page_sends_the_game_lives_and_answers_in_json(messages):
+    playground, sent = Playground(**SMALL), []
+    playground.send = lambda content, buffers=(): sent.append(json.dumps(content, allow_nan=False))
+    for message in messages:
+        say(playground, message)
+    assert len(playground.session.pages._signs) <= link.MOST + 1
+    say(playground, {"kind": "hello", "view": "a"})
+    rounds = playground.game.rounds
+    say(playground, {"kind": "do", "what": "round", "n": 1})
+    assert playground.game.rounds == rounds + 1 and playground.message == "" and '"kind": "frame"' in sent[-1]
+
+
+def test_a_guess_about_data_that_changed_is_dropped(shown):
+    """There is nothing to score it by: the moons have no modes to count."""
+    playground, sent = shown
+
+    async def play():
+        say(playground, {"kind": "predict", "what": "modes", "guess": 4, "rounds": 30, "n": 1})
+        say(playground, {"kind": "set", "name": "data", "value": "moons", "n": 2})
+        while playground.game.rounds < 40:
+            await asyncio.sleep(0.02)
+        say(playground, {"kind": "do", "what": "pause", "n": 3})
+
+    asyncio.run(asyncio.wait_for(play(), 20))
+    assert last(sent, "state")["history"] == [] and playground.session.prediction.left is None
 
 
 def test_it_runs_pauses_and_rests_when_nobody_looks(shown):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -184,6 +185,29 @@ def test_a_drawing_that_does_not_fit_is_not_taken(displayed):
     assert shown.reply["n"] == 3
 
 
+@pytest.mark.parametrize(
+    "message",
+    [None, 5, [], {}, {"ink": "", "image": 0}, {"id": 5, "ink": "", "image": 0}, {"id": {"n": 1}},
+     {"id": {"n": 1}, "ink": 5, "image": 0}, {"id": {"n": 1}, "ink": "A" * 10**6, "image": 0},
+     {"id": {"n": 1}, "ink": "é", "image": 0}, {"id": {"n": 1}, "ink": base64.b64encode(bytes(784)).decode()},
+     {"id": {"n": 1}, "ink": base64.b64encode(bytes(784)).decode(), "image": "0"},
+     {"id": {"n": 1}, "ink": base64.b64encode(bytes(784)).decode(), "image": 0.0}],
+)  # fmt: skip
+def test_a_page_of_another_version_draws_nothing_and_the_widget_lives_on(message, displayed):
+    shown = sketch(negative)
+    draw(shown, bar())
+    shown._handle_custom_msg(message, [])
+    torch.testing.assert_close(shown.ink, bar())
+    draw(shown, bar(), n=2)
+    assert shown.reply["n"] == 2 and shown.pictures and shown.text == ""
+
+
+def test_a_function_that_ends_the_process_is_a_mistake_like_others(displayed):
+    shown = sketch(lambda ink: sys.exit(3))
+    draw(shown, bar())
+    assert shown.text == "SystemExit: 3"
+
+
 def test_no_gradient_is_kept(displayed):
     weight = torch.ones(1, requires_grad=True)
     seen = []
@@ -195,6 +219,13 @@ def test_no_gradient_is_kept(displayed):
     "wrong, message",
     [
         ({"answer": None}, "answer is NoneType: give a function"),
+        ({"says": 5}, "says is int: give a function"),
+        ({"alt": None}, "alt is NoneType: give a text"),
+        ({"thickness": True}, "thickness=True"),
+        ({"thickness": 10**400}, "thickness=1000"),
+        ({"over": [[[1], [2, 3]]]}, r"over\[0\] is list and makes no array"),
+        ({"over": torch.eye(28).to_sparse()}, "over is Tensor and makes no array"),
+        ({"examples": {"a": [[1], [2, 3]]}}, r"examples\['a'\] is list and makes no array"),
         ({"size": 27}, "size=27: the pad takes 28 to 64"),
         ({"size": 65}, "size=65"),
         ({"size": 28.0}, "size=28.0"),

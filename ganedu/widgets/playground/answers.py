@@ -7,30 +7,47 @@ page's own name, and `n`, its count, which frames give back as `answer`. Kernel 
 
 import base64
 
+from ...inputs import brief
+from ..pictures import said
 from . import starts
 from .session import Session
 from .settings import CONTROLS
 from .stills import film
 
 
-def answer(session: Session, content: dict) -> None:
-    """Do what a message asks. What does not fit is said in the widget; nothing stops the game."""
-    kind = content.get("kind")
-    if view := content.get("view"):
-        session.pages.alive(view, bool(content.get("hidden", False)))
-    if kind == "ack":
-        session.link.acknowledge(int(content.get("id", 0)))
-        return
-    session.answer = max(session.answer, int(content.get("n") or 0))
-    if kind not in ANSWERS:
-        return
+def answer(session: Session, content) -> None:
+    """Do what a message asks. What does not fit is said in the widget; nothing that a page sends stops the game.
+
+    A page may be of another version than the kernel, or no page of ours.
+    """
     try:
+        kind, view = content["kind"], content.get("view")
+        if view is not None:
+            if not isinstance(view, str) or len(view) > 100:
+                raise ValueError(f"view={brief(view)} is no name of a page.")
+            session.pages.alive(view, content.get("hidden") is True)
+        if kind == "ack":
+            session.link.acknowledge(_count(content, "id"))
+            return
+        session.answer = max(session.answer, _count(content, "n") if "n" in content else 0)
+        if not isinstance(kind, str) or kind not in ANSWERS:
+            raise ValueError(f"nothing is known of messages called {brief(kind)}: load the page again.")
         if kind not in ("alive", "bye", "hello"):
             session.message = session.game.message = ""
         ANSWERS[kind](session, content)
-    except (ValueError, KeyError, TypeError) as e:
-        session.message = str(e)
-        session.state()
+    except KeyError as e:
+        session.tell(f"a message of the page has no {e}: load the page again.")
+    except ValueError as e:
+        session.tell(str(e))
+    except Exception as e:
+        session.tell(f"a message of the page cannot be read ({said(e)}): load the page again.")
+
+
+def _count(content: dict, name: str) -> int:
+    """A count of the page's, or a place in a list. Raises KeyError without, ValueError for something else."""
+    if type(content[name]) is not int or not 0 <= content[name] < 2**53:  # beyond that JavaScript has no whole numbers
+        raise ValueError(f"{name}={brief(content[name])} does not fit: give a whole number, 0 or more.")
+    return content[name]
 
 
 def _hello(session: Session, _) -> None:
@@ -38,11 +55,11 @@ def _hello(session: Session, _) -> None:
 
 
 def _bye(session: Session, content) -> None:
-    session.pages.gone(content["view"])
+    session.pages.gone(content.get("view"))
 
 
 def _alive(session: Session, content) -> None:
-    if not content.get("hidden"):
+    if content.get("hidden") is not True:
         session.start()  # a page that comes back finds its game
 
 
@@ -86,15 +103,15 @@ def _do(session: Session, content) -> None:
         if not session.running:
             session.slow.active = False
     else:
-        raise ValueError(f"there is no action {what!r}.")
+        raise ValueError(f"there is no action {brief(what)}.")
     session.start()
     session.state()
     session.frame()
 
 
 def _film(session: Session, content) -> None:
-    session.running = False
-    session.game.go_back(int(content["at"]))
+    at, session.running = _count(content, "at"), False
+    session.game.go_back(at)
     session.count(curves=False)
     session.state()
     session.frame()
@@ -122,7 +139,10 @@ def _prepared(session: Session, content) -> None:
 
 
 def _load(session: Session, content) -> None:
-    starts.from_file(session.game, base64.b64decode(content["text"]))
+    text = content["text"]
+    if not isinstance(text, str) or len(text) > 2 * starts.LARGEST:
+        raise ValueError(f"no saved game is that: give one in base64 of up to {2 * starts.LARGEST:,} characters.")
+    starts.from_file(session.game, base64.b64decode(text))
     session.begin_again()
 
 

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from ... import losses
+from ...inputs import brief
 from ...sampling import seeded
 from ...toys import densities, worlds
 from ...toys.stacked import StackedMLP
+from ..pictures import said
 from .own_loss import own_loss
 from .settings import CONTROLS, PENALTIES
 
@@ -79,21 +81,19 @@ class Game:
 
     def checked(self, name: str, value, drawing: list):
         """The value as the setting wants it. Raises ValueError for an unknown name, or what does not fit."""
-        if name not in CONTROLS:
-            raise ValueError(f"there is no setting {name!r}: {', '.join(CONTROLS)}.")
+        if not isinstance(name, str) or name not in CONTROLS:
+            raise ValueError(f"there is no setting {brief(name)}: {', '.join(CONTROLS)}.")
         if name == "loss":
-            if value not in self.losses:
-                raise ValueError(f"loss={value!r} does not fit: choose one of {', '.join(self.losses)}.")
+            if not isinstance(value, str) or value not in self.losses:
+                raise ValueError(f"loss={brief(value)} does not fit: choose one of {', '.join(self.losses)}.")
             return value
-        if name == "data" and value == "drawn" and not drawing:
+        if name == "data" and isinstance(value, str) and value == "drawn" and not drawing:
             raise ValueError("there is no drawing yet: draw some points first.")
         return CONTROLS[name].check(value)
 
     def draw_data(self, points) -> None:
-        """Take the learner's points (k, 2) within [-3, 3] as the data. Raises ValueError for none, or a wrong shape."""
-        points = [[round(float(v), 3) for v in point] for point in points]
-        densities.drawn(points)  # raises for what does not fit
-        self.drawing = points
+        """Take the learner's points (k, 2) within [-3, 3] as the data. Raises ValueError as `planar`."""
+        self.drawing = planar(points)
         self.set("data", "drawn")
 
     @property
@@ -164,10 +164,11 @@ class Game:
         try:
             with own:
                 value = turn(self.x_real, z, G=self.G, D=self.D, loss=self.loss, **{f"opt_{player}": opt}, **more)
-        except Exception as e:
-            if self.loss in losses.ALL:
+        except BaseException as e:  # a loss of the learner's may even call sys.exit()
+            self.D.requires_grad_(True)  # also where G's turn was cut short
+            if isinstance(e, KeyboardInterrupt) or self.loss in losses.ALL:
                 raise
-            self._set_aside(f"{type(e).__name__}: {e}")
+            self.set_aside(said(e))
             return
         self.losses_seen.append((player, value))
 
@@ -199,14 +200,22 @@ class Game:
                     f"{self.rounds:,}: lower a learning rate, add a penalty, or start again."
                 )
             else:
-                self._set_aside("it gave a value that is not finite")
+                self.set_aside("it gave a value that is not finite")
         return found
 
     def add_loss(self, name: str, d_loss, g_loss) -> None:
-        """Offer d_loss(d_real, d_fake) and g_loss(d_fake[, d_real]) as `name`. Raises ValueError: see `own_loss`."""
+        """Offer d_loss(d_real, d_fake) and g_loss(d_fake[, d_real]) as `name`.
+
+        Raises ValueError for a name that is none, or a loss of the course's, and as `own_loss`.
+        """
+        if not isinstance(name, str) or not 0 < len(name.strip()) <= 60:
+            raise ValueError(f"name={brief(name)} does not fit: give a text of 1 to 60 characters.")
+        if name in CONTROLS["loss"].choices:
+            raise ValueError(f"the course has a loss called {name!r}: give yours a name of its own.")
         self.losses[name] = own_loss(name, d_loss, g_loss)
 
-    def _set_aside(self, why: str) -> None:
+    def set_aside(self, why: str) -> None:
+        """Put the learner's loss, which failed, aside for the one before."""
         name = self.settings["loss"]
         if self._last_good == name:
             self._last_good = losses.non_saturating.name
@@ -256,6 +265,14 @@ class Game:
 
 
 # --------------------------------------------------------------------------------------------------------- helpers
+
+
+def planar(points) -> list[list[float]]:
+    """Points (k, 2) of somebody's drawing, rounded to thousandths. Raises ValueError as `densities.drawn`, for a line
+    too."""
+    if densities.drawn(points).dim != 2:
+        raise ValueError("points have one number each: the picture is a plane, give pairs (x1, x2).")
+    return [[round(v, 3) for v in point] for point in torch.as_tensor(points, dtype=torch.float64).tolist()]
 
 
 def copied(module) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ import math
 import time
 
 FRAME = 1 / 32  # seconds between two frames, at least: thirty a second are left when a round takes what it takes
+MOST = 50  # pages that are remembered
 GONE = {False: 12.0, True: 90.0}  # seconds without a sign of life from a page (hidden or not) after which it is gone
 
 
@@ -43,6 +44,7 @@ class Pages:
         self._signs: dict[str, tuple[float, bool]] = {}  # view -> (last sign of life, hidden)
 
     def alive(self, view: str, hidden: bool) -> None:
+        self._signs = dict([*self._signs.items()][-MOST:])  # one that calls itself otherwise each time fills no memory
         self._signs[view] = (time.monotonic(), hidden)
 
     def gone(self, view: str) -> None:

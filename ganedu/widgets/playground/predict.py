@@ -1,7 +1,10 @@
 """Predict, run, score: the learner says what will happen before it does."""
 
+from numbers import Real
+
 import torch
 
+from ...inputs import brief, whole
 from .game import Game
 from .view import SHOWN, View
 
@@ -17,24 +20,23 @@ class Prediction:
 
         Raises ValueError for a guess that cannot be.
         """
-        what, rounds = wanted["what"], int(wanted.get("rounds", 300))
-        if not 1 <= rounds <= 5000:
-            raise ValueError(f"rounds={rounds} does not fit: 1 to 5,000.")
+        what, rounds = wanted["what"], wanted.get("rounds", 300)
+        whole("rounds", rounds, 1, 5000)
         if what == "modes":
-            modes, guess = self.game.density.modes, int(wanted["guess"])
+            modes, guess = self.game.density.modes, wanted["guess"]
             if modes is None:
                 raise ValueError(f"{self.game.settings['data']} has no modes to count: choose ring, grid or line.")
-            if not 0 <= guess <= len(modes):
-                raise ValueError(f"a guess of {guess} modes cannot be: 0 to {len(modes)}.")
-            self.guess = {"what": what, "guess": guess}
+            whole("guess", guess, 0, len(modes), "so many modes there are")
+            self.guess = {"what": what, "guess": guess, "density": self.game.density}
         elif what == "move":
-            to = torch.tensor([float(v) for v in wanted["to"]])
-            if to.shape != (2,) or not to.isfinite().all():
-                raise ValueError("drag the fake to a place inside the picture.")
-            fake = int(wanted["fake"])
-            self.guess = {"what": what, "fake": fake, "to": to, "start": _place(view, fake)}
+            to, fake = wanted["to"], wanted["fake"]
+            pair = isinstance(to, list | tuple) and len(to) == 2
+            if not pair or not all(isinstance(v, Real) and abs(v) < 100 for v in to):
+                raise ValueError("drag the fake to a place inside the picture: two numbers.")
+            whole("fake", fake, 0, SHOWN - 1, "so many are in the picture")
+            self.guess = {"what": what, "fake": fake, "to": torch.tensor(to).float(), "start": view.fakes(SHOWN)[fake]}
         else:
-            raise ValueError(f"nothing to predict called {what!r}: modes, or move.")
+            raise ValueError(f"nothing to predict called {brief(what)}: modes, or move.")
         self.guess["until"] = self.game.rounds + rounds
 
     def stop(self) -> None:
@@ -50,20 +52,15 @@ class Prediction:
             return False
         guess, self.guess = self.guess, None
         if guess["what"] == "modes":
+            if guess["density"] is not self.game.density:  # the guess was about other data
+                return False
             k, found = len(self.game.density.modes), view.count().modes[0]
             score = round(100 * (1 - abs(found - guess["guess"]) / k))
             text = f"Step {self.game.rounds:,}: you said {guess['guess']} of {k} modes, it is {found}."
         else:
-            there = _place(view, guess["fake"])
+            there = view.fakes(SHOWN)[guess["fake"]]
             off, way = (there - guess["to"]).norm().item(), (there - guess["start"]).norm().item()
             score = round(100 * max(0.0, 1 - off / max(way, 0.2)))
             text = f"Step {self.game.rounds:,}: your place is {off:.2f} off; the fake moved {way:.2f}."
         self.history = [{"text": text, "score": score}, *self.history][:20]
         return True
-
-
-def _place(view: View, fake: int) -> torch.Tensor:
-    """Where a fake of the picture is now, (2,)."""
-    if not 0 <= fake < SHOWN:
-        raise ValueError(f"there is no fake number {fake}: 0 to {SHOWN - 1}.")
-    return view.fakes(SHOWN)[fake]

@@ -8,6 +8,7 @@ import weakref
 
 import torch
 
+from ..pictures import said
 from . import starts
 from .curves import Curves
 from .game import Game
@@ -74,6 +75,15 @@ class Session:
             self.frame()
         return self.running
 
+    def play_safely(self) -> bool:
+        """`play_once`; what goes wrong, a loss of the learner's that raises KeyboardInterrupt too, pauses the game."""
+        try:
+            return self.play_once()
+        except (Exception, KeyboardInterrupt) as e:
+            self.running = False
+            self.tell(f"The game is paused: {said(e)}")
+            return False
+
     def _train(self, end: float) -> None:
         """Rounds until a time, one at least, or until a prediction is over."""
         while True:
@@ -89,11 +99,8 @@ class Session:
     def _count_in_time(self, now: float) -> None:
         self.count()
         self._count_due = now + max(COUNT, 8 * (time.monotonic() - now))
-        if self.game.message:
-            self.message, self.game.message = self.game.message, ""
-            self.running = self.running and not self.game.broken
-            self._state_due = True
-        if self._state_due:
+        self.running = self.running and not self.game.broken
+        if self._state_due or self.game.message:
             self.state()
 
     # ---------------------------------------------------------------------------------------------- to the page
@@ -122,9 +129,14 @@ class Session:
         self.state()
         self.frame()
 
-    def show_layers(self, names) -> None:
-        self.layers, self._lattice = set(names) & set(LAYERS), None
+    def show_layers(self, names: list) -> None:
+        self.layers, self._lattice = {name for name in LAYERS if name in names}, None
         self.frame()
+
+    def tell(self, message: str) -> None:
+        """Say in the widget what is wrong."""
+        self.message = message
+        self.state()
 
     def state_soon(self) -> None:
         """While it runs the picture goes first: a slider is answered by a frame, the rest follows at the next count."""
@@ -134,6 +146,7 @@ class Session:
 
     def state(self) -> None:
         self._state_due = False
+        self.message, self.game.message = self.game.message or self.message, ""
         game, real, listed = self.game, self.view.real(), controls()
         for c in listed:
             if c["name"] == "loss":
@@ -148,6 +161,8 @@ class Session:
     def frame(self) -> None:
         n, game = self.numbers, self.game
         parts = self._parts()
+        if game.message:  # a loss of the learner's failed on what is shown
+            self.state()
         gauge = {"exact": n.exact, "ceiling": n.ceiling, "minibatch": n.minibatch, "floor": -math.log(4)}
         here = sum(shot["rounds"] <= game.rounds for shot in game.film) - 1
         self.send({
@@ -186,7 +201,7 @@ async def _play(ref: weakref.ref) -> None:
     patience = sys.getswitchinterval()
     try:
         sys.setswitchinterval(SWITCH)
-        while (session := ref()) is not None and session.play_once():
+        while (session := ref()) is not None and session.play_safely():
             pause = session.rest()
             del session
             for _ in range(2):

@@ -1,9 +1,10 @@
 """What can be set in the playground: one table for the game, which checks it, and the page, which shows it."""
 
-import math
 from dataclasses import asdict, dataclass
+from numbers import Real
 
 from ... import losses
+from ...inputs import brief
 from ...toys import densities
 
 
@@ -27,16 +28,19 @@ class Control:
 
     def check(self, value):
         """The value in this setting's type. Raises ValueError that says what is allowed."""
+        number = isinstance(value, Real) and not isinstance(value, bool)  # JSON's true is no 1
         if self.kind == "choice":
-            if value not in self.choices:
+            if not (number or isinstance(value, str)) or value not in self.choices:
                 raise ValueError(
-                    f"{self.name}={value!r} does not fit: choose one of {', '.join(map(str, self.choices))}."
+                    f"{self.name}={brief(value)} does not fit: choose one of {', '.join(map(str, self.choices))}."
                 )
-            return value
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            return self.choices[self.choices.index(value)]
+        # NaN is not within any range
         if not number or not self.low <= value <= self.high or (self.kind == "whole" and value != int(value)):
             what = "a whole number" if self.kind == "whole" else "a number"
-            raise ValueError(f"{self.name}={value!r} does not fit: give {what} from {self.low:g} to {self.high:g}.")
+            raise ValueError(
+                f"{self.name}={brief(value)} does not fit: give {what} from {self.low:g} to {self.high:g}."
+            )
         return int(value) if self.kind == "whole" else float(value)
 
 

@@ -56,7 +56,9 @@ class Slow:
         real, fake = g.D(g.x_real)[:1], g.D(g.G(z))[:1]
         try:
             losses = g.loss.d_loss(real, fake), g.loss.g_loss(fake, real)
-        except Exception:  # the learner's own: the turn will say what is wrong with it
+        except BaseException as e:  # the learner's own: the turn will say what is wrong with it
+            if isinstance(e, KeyboardInterrupt):
+                raise
             losses = (real.new_tensor(math.nan),) * 2
         return tuple(x.mean().item() for x in (real.sigmoid(), fake.sigmoid(), *losses))
 

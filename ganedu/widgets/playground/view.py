@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 from ... import losses, metrics
 from ...toys import densities
 from ...toys.stacked import StackedMLP
+from ..pictures import said
 from .game import Game
 
 CELLS, NODES, SHOWN, COUNTED = 48, 20, 300, 6_000  # heat map and lattice a side; fakes in the picture; in the masses
@@ -117,8 +118,14 @@ class View:
         x = x.detach().requires_grad_()
         d_fake = self._first(self.game.D, x)
         d_real = self._first(self.game.D, self.x_real[: len(x)]).detach() if self.game.loss.pairs else None
-        loss = self.game.loss.g_loss(d_fake[None], d_real if d_real is None else d_real[None]).sum() * len(x)
-        grad_x, grad_d = torch.autograd.grad(loss, (x, d_fake), allow_unused=True)
+        try:
+            loss = self.game.loss.g_loss(d_fake[None], d_real if d_real is None else d_real[None]).sum() * len(x)
+            grad_x, grad_d = torch.autograd.grad(loss, (x, d_fake), allow_unused=True)
+        except BaseException as e:  # the learner's own, which never saw so many fakes
+            if isinstance(e, KeyboardInterrupt) or self.game.loss in losses.ALL:
+                raise
+            self.game.set_aside(said(e))
+            return self.pull(x)
         zero = torch.zeros_like(x)
         return d_fake.detach(), zero if grad_x is None else -grad_x, zero[:, 0] if grad_d is None else grad_d
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import anywidget
 import traitlets
 
+from ...checkpoints import write_atomic
+from ...inputs import brief, whole
 from ..pictures import joined, text64
 from . import starts
 from .answers import answer
@@ -25,7 +27,7 @@ class Playground(anywidget.AnyWidget):
 
     `steps` are trained before it is shown, so that the stored picture shows something. `add_loss` puts the learner's
     own pair of functions into the menu; `text` is a start to hand out, `Playground.from_text(text)` takes it.
-    Raises ValueError for a setting that does not exist or fit.
+    Raises ValueError for a setting that does not exist or fit, or steps that are no whole number from 0 to 100,000.
     """
 
     _esm = joined("helpers.js", *sorted(f"playground/page/{part.name}" for part in PAGE.glob("*.js")))  # one module
@@ -34,8 +36,10 @@ class Playground(anywidget.AnyWidget):
     caption = traitlets.Unicode().tag(sync=True)  # and its words
 
     def __init__(self, *, steps: int = 0, **settings):
+        whole("steps", steps, 0, 100_000, "they are trained before anything is shown")
+        game = Game(**settings)
         super().__init__()
-        self.session = Session(Game(**settings), self._to_page)
+        self.session = Session(game, self._to_page)
         for _ in range(steps):
             self.game.round()
             if self.game.rounds % 25 == 0:
@@ -65,7 +69,7 @@ class Playground(anywidget.AnyWidget):
             self.game.set("loss", name)
             self.session.message = ""
         except ValueError as e:
-            self.session.message = f"{name}: {e}"
+            self.session.message = f"{name if isinstance(name, str) else brief(name)}: {e}"
         self.session.state()
         self.session.frame()
 
@@ -83,12 +87,12 @@ class Playground(anywidget.AnyWidget):
         return shown
 
     def save(self, path) -> None:
-        """Write players and settings to `path`; `load` reads them."""
-        Path(path).write_bytes(starts.to_file(self.game))
+        """Write players and settings to `path`, whole or not at all; `load` reads them. Raises OSError."""
+        write_atomic(Path(path), starts.to_file(self.game))
 
     def load(self, path) -> None:
-        """Take players and settings from `path`. Raises ValueError for another kind of file."""
-        starts.from_file(self.game, Path(path).read_bytes())
+        """Take players and settings from `path`. Raises ValueError for another kind of file, and nothing changes."""
+        starts.from_file(self.game, starts.read_file(path))
         self.session.begin_again()
 
     def picture(self) -> bytes:
