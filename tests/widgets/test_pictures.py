@@ -38,10 +38,10 @@ def displayed(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_figure_left_and_no_style():
-    before = plt.get_fignums()
+    plt.close("all")  # what tests of other files have left open in this process
     with plt.rc_context():
         yield
-    assert plt.get_fignums() == before
+    assert not plt.get_fignums()
 
 
 def bar(height=1.0, title="A bar of {height}"):
