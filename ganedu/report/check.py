@@ -11,7 +11,6 @@ from ..runs import recipes
 N_FEATURES = 64  # of the judge, and as many principal components where there are no classes to judge by
 LEAST = 4 * N_FEATURES  # `frechet_extrapolated` takes covariances at two sizes, the smaller of 2 F samples
 MOST_RUNS, MOST = 6, 10_000  # colours for the eye; fakes, beyond which only time grows
-MOST_NUMBERS = 2**28  # pixels of all fakes of one run: a gigabyte
 
 
 def check(folders: list[str | Path], n: int) -> tuple[tuple[tuple, ...], Images]:
@@ -66,7 +65,7 @@ def _data_key(data: str) -> str:
 
 
 def _check_n(n: int, settings: dict) -> None:
-    most = min(MOST, MOST_NUMBERS // (settings["channels"] * settings["image_size"] ** 2))
+    most = min(MOST, recipes.MOST_NUMBERS // (settings["channels"] * settings["image_size"] ** 2))
     if n < LEAST:
         raise ValueError(
             f"n={n} fakes are too few: distances need covariances of {N_FEATURES} features, at two sizes with "

@@ -40,7 +40,7 @@ WHOLE = {
     "seed": (-(2**63), 2**64 - 1, "torch takes no other"), "n_images": (1, 2**40),
 }  # fmt: skip
 MOST_WEIGHTS = 2**27  # of G and D together: two gigabytes while Adam trains them
-MOST_NUMBERS = 2**28  # in one batch of images: a gigabyte
+MOST_NUMBERS = 2**28  # in one batch of images, or all fakes of a run: a gigabyte
 
 
 def prepare(
@@ -69,23 +69,18 @@ def prepare(
             "images into one folder a class."
         )
     check(settings)
-    return {k: settings[k] for k in ORDER if k in settings}, images
-
-
-ORDER = ("model", "data", "image_size", "channels", *TUNED, "width", "seed", *FOUND)
+    return settings, images
 
 
 def check(settings: dict) -> None:
     """Raise ValueError unless each of these settings fits by itself, and the players they make fit into memory."""
     for name, value in settings.items():
         one_of(name, (*GIVEN, *TUNED, *FOUND), "setting")
-        if name == "channels" and (type(value) is not int or value not in (1, 3)):
-            raise ValueError(f"channels={brief(value)} does not fit: 1 is grey, 3 is RGB.")
         if name in WHOLE:
             whole(name, value, *WHOLE[name])
         elif name == "model":
             one_of(value, tuple(RECIPES), "model")
-        elif name != "channels" and (fault := _fault(name, value)):
+        elif fault := _fault(name, value):
             raise ValueError(f"{name}={brief(value)} does not fit: give {fault}.")
     check_image_config(settings["image_size"], settings["channels"], settings["width"])
     numbers = settings["channels"] * settings["image_size"] ** 2 * settings.get("batch_size", 1)
@@ -107,6 +102,8 @@ def check(settings: dict) -> None:
 def _fault(name: str, value) -> str | None:
     """What would fit in the place of this value; None where it fits."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name == "channels":
+        return None if type(value) is int and value in (1, 3) else "1 or 3: 1 is grey, 3 is RGB"
     if name in ("data", "digest"):
         return None if isinstance(value, str) and value else "a text"
     if name == "class_names":
