@@ -86,6 +86,12 @@ def report(args) -> None:
     print(f"in {time.perf_counter() - start:.0f} s")
 
 
+def claims(args) -> None:
+    from .course import claims as ledger
+
+    print(ledger.page(ledger.ledger()) if args.out is None else ledger.write(args.out))
+
+
 def data(args) -> None:
     from .data import available
 
@@ -330,6 +336,9 @@ def parser() -> argparse.ArgumentParser:
                    help="folder of the three files (DIR/report; of several runs, runs/report)")  # fmt: skip
 
     command(data, "say which data sets there are, where, and how large")
+
+    p = command(claims, "gather what the notebooks measured of others' claims, as one page in Markdown")
+    p.add_argument("--out", type=_path, metavar="FILE", help="write it there, not to the terminal")
 
     p = command(student, "write the notebooks without their solutions")
     p.add_argument("dir", type=_path, metavar="DIR")

@@ -14,7 +14,7 @@ from .distances import (
     kernel_distance,
 )
 from .fidelity import psnr, ssim
-from .intervals import Estimate, Jackknife, bootstrap, jackknife, wilson
+from .intervals import Estimate, Jackknife, bootstrap, jackknife, mean_interval, wilson
 from .judges import Classifier, as_torchmetrics, features, label_accuracy, predict, probabilities, train_judge
 from .neighbours import (
     Neighbourhoods,

@@ -45,6 +45,23 @@ def wilson(successes: float, n: float, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def mean_interval(values, level: float = 0.95) -> Estimate:
+    """Mean of a few numbers, such as one difference a seed, with Student's interval: mean +- t s / sqrt(n).
+
+    t is the quantile of n - 1 degrees of freedom, s the standard deviation with n - 1; right where the numbers are
+    independent and about normal. Raises ValueError for fewer than 2 numbers, or one that is not finite. Source:
+    Student 1908.
+    """
+    from scipy import stats
+
+    x = [float(v) for v in values]
+    if len(x) < 2 or not all(map(math.isfinite, x)):
+        raise ValueError(f"{len(x)} numbers, all finite: {all(map(math.isfinite, x))}. Give 2 or more, all finite.")
+    mean = math.fsum(x) / len(x)
+    half = stats.t.ppf((1 + level) / 2, len(x) - 1) * stats.sem(x)
+    return Estimate(mean, float(mean - half), float(mean + half))
+
+
 def bootstrap(
     statistic: Callable[..., float], *samples: Tensor, repeats: int = 200, level: float = 0.95, seed: int = 0
 ) -> Estimate:

@@ -15,6 +15,23 @@ def draw(n, f, seed=0):
     return torch.randn(n, f, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+# ------------------------------------------------------------------------------------------------- Student
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_mean_interval_is_scipys(level):
+    x = [0.3, -1.0, 2.5, 0.0, 0.7]
+    low, high = scipy.stats.ttest_1samp(x, 0).confidence_interval(level)
+    assert metrics.mean_interval(x, level) == pytest.approx((0.5, low, high))
+    assert metrics.mean_interval(torch.tensor(x), level) == pytest.approx((0.5, low, high), rel=1e-6)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, math.nan], [1.0, math.inf]])
+def test_mean_interval_needs_two_finite_numbers(values):
+    with pytest.raises(ValueError, match="Give 2 or more, all finite"):
+        metrics.mean_interval(values)
+
+
 # ------------------------------------------------------------------------------------------------- Wilson
 
 
