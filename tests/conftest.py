@@ -13,9 +13,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the nets are small: more thread
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--all-student-editions",
+        "--every-notebook",
         action="store_true",
-        help="run all notebooks without solutions, not a few by turns",
+        help="run all notebooks without solutions, and all sliders in the browser, not a few by turns",
     )
 
 

@@ -1,6 +1,7 @@
 """Notebooks in JupyterLab in a real browser: questions answered, and sliders that move their picture.
 
-Of each notebook the cells are run that its widgets need, by the syntax trees; it runs whole, once, outside the browser.
+Of four notebooks by turns (`turns`) the cells are run that their widgets need, by the syntax trees; each runs whole,
+once, outside the browser.
 """
 
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import lab
 import nbformat
 import pytest
+import turns
 from dependence import needed
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
@@ -35,10 +37,13 @@ CASES = {
     "15_unpaired_translation": (2, [("k", "7 things: 5,040"), ("identity μ", "μ = 0"), ("noise", "noise 0.3")]),
     "16_restoration": (2, [("weight of b", "weight of b 1.00"), ("t", "t = 1.0"), ("sigma", "σ = 0.50")]),
 }
+TURNS = turns.of_today(NOTEBOOKS, list(CASES))
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_choose_and_see_move_and_see(name, server, browser, tmp_path):
+def test_choose_and_see_move_and_see(name, server, browser, tmp_path, request):
+    if name not in TURNS and not request.config.getoption("every_notebook"):
+        pytest.skip("not its turn; --every-notebook runs it")
     n_questions, sliders = CASES[name]
     nbformat.write(its_widgets(nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)), tmp_path / f"{name}.ipynb")
     with server.open(tmp_path / f"{name}.ipynb") as address, lab.page(browser) as page:

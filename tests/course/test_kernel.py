@@ -135,7 +135,10 @@ def test_what_a_cell_raised_and_on_which_line(source, said, tmp_path):
 
 STOPPED = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, such as these tests, ignore it
+# where these tests are a shell's background job, or began with nohup, these signals are ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from pathlib import Path
 from ganedu.__main__ import main
 from ganedu.course import notebooks

@@ -30,8 +30,8 @@ def test_holds_no_solution(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_student_edition(path, tmp_path, request):
-    if path.stem not in TURNS and not request.config.getoption("all_student_editions"):
-        pytest.skip("not its turn; --all-student-editions runs it")
+    if path.stem not in TURNS and not request.config.getoption("every_notebook"):
+        pytest.skip("not its turn; --every-notebook runs it")
     student, _ = notebooks.without_solutions(nbformat.read(path, as_version=4))
     NotebookClient(student, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     for cell in student.cells:

@@ -1,4 +1,4 @@
-"""Which student editions are run whole beside the teacher's: all, or those of which the syntax trees do not suffice."""
+"""Which notebooks are run once more, as student edition or in the browser: all, or what the syntax trees leave open."""
 
 import os
 import subprocess
