@@ -159,6 +159,7 @@ def train(
     optimiser: str = "adam",
     betas: tuple[float, float] = (0.5, 0.9),
     momentum: float = 0.0,
+    schedule: Callable[[float], float] | None = None,
     n_critic: int = 1,
     pack: int = 1,
     unroll: int = 0,
@@ -178,6 +179,7 @@ def train(
     batch          samples a step, real and fake each; one round draws n_critic + 1 times that
     width, depth   of the hidden layers, ReLU in G and LeakyReLU(0.2) in D; a pair is (G's, D's) width
     lr_G, lr_D     learning rates; `optimiser` is "adam" with `betas`, or "sgd" with `momentum`
+    schedule       function of progress 0..1 that multiplies both rates, as `training.linear_second_half`
     minibatch_std, spectral_norm  in D
     batch_norm     "", "G", "D" or "GD": in G's hidden layers, in D's but the first (Radford et al. 2016, section 3)
     record_every   rounds between two records; only the last round without it
@@ -220,6 +222,8 @@ def train(
     with seeded(seed):
         start = time.perf_counter()
         for i in range(1, steps + 1):
+            if schedule is not None:
+                _set_rates({opt_G: lr_G, opt_D: lr_D}, schedule((i - 1) / steps))
             values = step(next(x_stream), next(z_stream), G=G, D=D, opt_G=opt_G, opt_D=opt_D, loss=loss,
                           penalty=penalty, pack=pack, unroll=unroll)  # fmt: skip
             if i == steps or (record_every and i % record_every == 0):
@@ -242,6 +246,12 @@ def streams(seed: int, role: int) -> Callable[..., torch.Generator]:
         return torch.Generator().manual_seed(state >> 1)  # NumPy 1 shifts no uint64 by a Python int
 
     return draw
+
+
+def _set_rates(rates: dict[torch.optim.Optimizer, float], factor: float) -> None:
+    for optimiser, lr in rates.items():
+        for group in optimiser.param_groups:
+            group["lr"] = lr * factor
 
 
 def _normal(z_dim: int) -> Callable[..., Tensor]:

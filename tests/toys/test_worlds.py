@@ -320,7 +320,7 @@ def test_train_takes_the_steps_it_says(kind):
     """`train`'s fused optimisers against torch's plain ones, over the same batches."""
     recorder = Recorder()
     rates = {"lr_G": 2e-2, "lr_D": 1e-2}
-    kw = {"optimiser": kind, "momentum": 0.6, "betas": (0.4, 0.8)}
+    kw = {"optimiser": kind, "momentum": 0.6, "betas": (0.4, 0.8), "schedule": lambda progress: 1 - progress**2}
     run = worlds.train(recorder, **SHORT, **rates, **kw, dtype=torch.float64, spectral_norm=True, batch_norm="G")
     n, streams = SHORT["batch"], lambda role: worlds.streams(0, role)
     G = stacked.StackedMLP(W, [2, 12, 12, 2], streams(0), norms=(0, 1)).double()
@@ -333,6 +333,8 @@ def test_train_takes_the_steps_it_says(kind):
     z_all = torch.stack([torch.randn(32 * 2 * n, 2, generator=streams(3)(w), dtype=torch.float32) for w in range(W)])
     z_all = z_all.view(W, 32, 2, n, 2).double()
     for i in range(SHORT["steps"]):
+        for opt, rate in ((opt_G, rates["lr_G"]), (opt_D, rates["lr_D"])):
+            opt.param_groups[0]["lr"] = rate * (1 - (i / SHORT["steps"]) ** 2)
         worlds.step(x_all[:, i].transpose(0, 1), z_all[:, i].transpose(0, 1), G=G, D=D, opt_G=opt_G, opt_D=opt_D)
     for ours, expected in ((run.G, G), (run.D, D)):
         for a, b in zip(ours.parameters(), expected.parameters(), strict=True):
