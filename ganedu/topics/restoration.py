@@ -144,7 +144,7 @@ def biharmonic(x: Tensor, mask: Tensor) -> Tensor:
 
     check_mask(mask, x)
     holes = iter(mask.expand(len(x), -1, -1, -1)[:, 0].bool().cpu().numpy())
-    return _each(x, lambda u: inpaint_biharmonic(u, next(holes), channel_axis=-1))
+    return _each(x.double(), lambda u: inpaint_biharmonic(u, next(holes), channel_axis=-1))
 
 
 def _deconvolved(x: Tensor, sigma: float, undo) -> Tensor:
@@ -162,9 +162,9 @@ def _deconvolved(x: Tensor, sigma: float, undo) -> Tensor:
 
 
 def _each(x: Tensor, f) -> Tensor:
-    """f on each picture as scikit-image has it, (H, W, C) in [0, 1]; the results cut off at [-1, 1]."""
+    """f on each picture as scikit-image has it, (H, W, C) in [0, 1], in x's precision; results cut off at [-1, 1]."""
     _check(x)
-    done = [torch.from_numpy(f(u.permute(1, 2, 0).double().numpy() / 2 + 0.5)) for u in x.cpu()]
+    done = [torch.from_numpy(f(u.permute(1, 2, 0).numpy() / 2 + 0.5)) for u in x.cpu()]
     return torch.stack(done).permute(0, 3, 1, 2).mul(2).sub(1).clamp(-1, 1).float().contiguous()
 
 

@@ -116,6 +116,14 @@ def test_each_classical_answer_is_the_librarys(colour):
         assert torch.allclose(ours[1].double(), expected, atol=1e-5)
 
 
+def test_classical_answers_compute_in_the_pictures_precision(colour, monkeypatch):
+    seen = []
+    monkeypatch.setattr(restoration, "denoise_tv_chambolle", lambda u, **options: seen.append(u.dtype) or u)
+    for x in (colour, colour.double()):
+        rs.total_variation(x)
+    assert seen == ["float32"] * len(colour) + ["float64"] * len(colour)  # so that seconds are compared like with like
+
+
 def test_bicubic_is_pillows_and_keeps_a_ramp(colour):
     big = rs.bicubic(colour, 3)
     wanted = Image.fromarray(colour[1, 2].numpy()).resize((60, 48), Image.Resampling.BICUBIC)
