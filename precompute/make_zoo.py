@@ -23,10 +23,11 @@ from ganedu import metrics
 from ganedu.__main__ import main as ganedu
 from ganedu.checkpoints import write_atomic
 from ganedu.course import machine
-from ganedu.data import load
+from ganedu.data import load, shapes
 from ganedu.pixels import to_float
 from ganedu.runs import recipes, zoo
 from ganedu.sampling import generate, refresh_batchnorm, seeded
+from ganedu.topics import outlines
 
 RUNS = Path("runs/zoo")
 COMMON = {"channels": 1, "seed": 0, "z_dim": 64, "batch_size": 64, "lr": 0.003, "betas": [0.0, 0.9], "ema": 0.99}
@@ -43,7 +44,8 @@ ENTRIES = {  # name -> settings, steps
 }
 RETRAINED = "digits16"
 NOTES = {
-    "shapes": "Colours and backgrounds are right, outlines mostly blobs, some images empty: the least finished entry. "
+    "shapes": "A failure, kept for what it teaches: colours and backgrounds are right, outlines are not, some images "
+    "are empty. quality.fits_a_shape says how many fakes fit one of the six shapes, and how many of these are circles. "
     "The judge was taught to name the shape: colours, sizes and places count only as far as that takes them.",
     "digits_by_class": "G and D take labels 0 to 9; rows (N, 10) in their place blend classes.",
 }
@@ -122,7 +124,17 @@ def _quality(G, D, images, judged: list) -> dict:
         "yardstick": {"what": f"as many training images in place of fakes ({min(N_FAKES, len(images.x)):,})", **real},
         "times_yardstick": times(found["frechet"], real["frechet"]),
         "called_real": _called_real(G, D, images),
+        **({"fits_a_shape": fits_a_shape(G, images)} if images.name == "shapes" else {}),
     }  # fmt: skip
+
+
+def fits_a_shape(G, images, n: int = 1000) -> dict:
+    """Share of n fakes, and of n held-out images, with one of the six shapes in them; of those fakes, the circles."""
+    (fake, kind), (real, _) = (outlines.overlap(x) for x in (generate(G, n), images.x_test[:n]))
+    fits = fake > outlines.FITS
+    circles = (kind[fits] == shapes.SHAPES.index("circle")).float().mean() if fits.any() else 0.0
+    shares = {"fakes": fits.float().mean(), "held_out": (real > outlines.FITS).float().mean(), "circles": circles}
+    return {"of": n, "overlap": outlines.FITS, **{k: round(float(v), 3) for k, v in shares.items()}}
 
 
 def times(fake: dict, real: dict) -> dict:
