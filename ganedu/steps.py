@@ -16,11 +16,11 @@ def train_step(x_real, *, G, D, opt_G, opt_D, z_dim, loss: Loss = non_saturating
 
     `x_real` (N, ...) is split into `n_critic` batches, one a step of D (equal ones where n_critic divides N).
     `penalty(D, x_real, x_fake)` is added to D's loss. Returns {"loss_D", "loss_G"}, detached.
-    Source: Goodfellow et al. 2014, algorithm 1.
+    Source: Goodfellow et al. 2014, algorithm 1; its G descends log(1 - D), the default here is their -log D.
     """
     for x in x_real.tensor_split(n_critic):
         z = torch.randn(len(x), z_dim, device=x.device)
-        x_fake = G(z).detach()  # D's loss ends here: it must not move G
+        x_fake = G(z).detach()  # D's loss ends here: no slope for G, and no work for one
         loss_D = loss.d_loss(D(x), D(x_fake))
         if penalty is not None:
             loss_D = loss_D + penalty(D, x, x_fake)

@@ -135,6 +135,7 @@ class Seen(NamedTuple):
     background: Tensor  # (N,) int64
     colour: Tensor  # (N,) int64
     place: Tensor  # (N, 2) float32: right, down
+    sure: Tensor  # (N,) bool: the colour is that one, and not merely nearest to it
 
 
 def judge_classes() -> tuple[str, ...]:
@@ -147,9 +148,11 @@ def recognise(judge: nn.Module, x: Tensor) -> Seen:
 
     The judge, a classifier of `judge_classes`, names shape and domain. The rest is measured: the background is the
     median of the rim's pixels, named after the nearest of the four; the shape's colour is the mean over the pixels
-    that differ from it most (by 0.7 of the largest difference or more), named after the nearest of the seven; its place
-    is the centre of gravity of what differs from it by more than 0.3. Differences are Euclidean, in colours from -1 to
-    1. All of it is on the CPU. Raises ValueError for other pictures, and what `metrics.predict` raises.
+    that differ from it most (by 0.7 of the largest difference or more), named after the nearest of the seven, and sure
+    where it is nearer than half the least distance between two of the seven (0.26): elsewhere, as for grey, it is none
+    of them. The place is the centre of gravity of what differs from the background by more than 0.3. Differences are
+    Euclidean, in colours from -1 to 1. All of it is on the CPU. Raises ValueError for other pictures, and what
+    `metrics.predict` raises.
     """
     from ..metrics import predict
 
@@ -164,8 +167,9 @@ def recognise(judge: nn.Module, x: Tensor) -> Seen:
     down = torch.arange(x.shape[2]) + 0.5
     grid = torch.stack([right.expand(len(down), -1), down[:, None].expand(-1, len(right))]).flatten(1)  # (2, H * H)
     place = _centre((differs - 0.3).clamp(min=0), grid[:, None])
-    n = len(shapes.SHAPES)
-    return Seen(named >= n, named % n, _nearest(back, shapes.BACKGROUNDS), _nearest(colour, shapes.COLOURS), place)
+    n, of, seven = len(shapes.SHAPES), _nearest(colour, shapes.COLOURS), _colours(shapes.COLOURS)
+    sure = (colour - seven[of]).norm(dim=1) < torch.pdist(seven).min() / 2
+    return Seen(named >= n, named % n, _nearest(back, shapes.BACKGROUNDS), of, place, sure)
 
 
 def rim(x: Tensor) -> Tensor:
@@ -179,8 +183,12 @@ def _centre(weight: Tensor, values: Tensor) -> Tensor:
     return ((values * weight).sum(2) / weight.sum(1).clamp(min=1e-6)).T
 
 
+def _colours(palette: dict[str, tuple[int, int, int]]) -> Tensor:
+    return to_float(torch.tensor([*palette.values()], dtype=torch.float32))
+
+
 def _nearest(colours: Tensor, palette: dict[str, tuple[int, int, int]]) -> Tensor:
-    return torch.cdist(colours, to_float(torch.tensor([*palette.values()], dtype=torch.float32))).argmin(1)
+    return torch.cdist(colours, _colours(palette)).argmin(1)
 
 
 def score(judge: nn.Module, x: Tensor, factors: dict[str, Tensor]) -> dict[str, float]:

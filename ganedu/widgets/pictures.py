@@ -115,11 +115,14 @@ def titles(fig) -> str:
     return ". ".join(" ".join(t.split()) for t in texts if t)
 
 
-def show(fig, alt: str) -> None:
-    """Display a figure once, with `alt` as the text that stands for it: what it shows, not that it is a figure."""
+def show(fig, alt: str, photo: bool = False) -> None:
+    """Display a figure once, with `alt` as the text that stands for it: what it shows, not that it is a figure.
+
+    With `photo` it keeps all its colours: see `png`.
+    """
     if not text("alt", alt).strip():
         raise ValueError("a figure needs a text for those who cannot see it: show(fig, alt='what it shows').")
-    publish(png(fig), alt)
+    publish(png(fig, photo=photo), alt)
 
 
 def publish(picture: bytes, alt: str, handle=None):
@@ -206,7 +209,8 @@ class Controls:
 class Explorer:
     """Controls above one picture; see `explore`."""
 
-    def __init__(self, draw, controls: dict, alt: str):
+    def __init__(self, draw, controls: dict, alt: str, photo: bool = False):
+        self.photo = photo
         self.draw, self.alt = function("draw", draw, "of the controls' values that returns a figure"), text("alt", alt)
         self.controls = Controls(controls)
         self.image = w.Image(format="png", layout=w.Layout(max_width="100%", object_fit="contain"))
@@ -221,7 +225,7 @@ class Explorer:
         open_before = plt.get_fignums()
         try:
             fig = self.draw(**self.controls.values)
-            self.image.value = png(fig)
+            self.image.value = png(fig, photo=self.photo)
             words = f"{self.alt} {titles(fig)}".strip()
         except MISTAKES as e:  # a mistake in draw must be seen, not vanish in a callback
             words = f"{type(e).__name__}: {e}"
@@ -231,23 +235,25 @@ class Explorer:
         self.text.value = f'<div role="status" aria-live="polite">{html.escape(words)}</div>'
 
 
-def explore(draw, *, alt: str = "", **controls) -> Explorer:
+def explore(draw, *, alt: str = "", photo: bool = False, **controls) -> Explorer:
     """Sliders that move one picture: `draw(**values)` returns a figure, drawn anew in place at each change.
 
     A control is (low, high), (low, high, step) or (low, high, step, value) for a slider, a list or dict for a menu,
     True or False for a box to tick, or any ipywidgets control. `draw` looks things up or computes them in a few
-    milliseconds; what is slow belongs before it. The figure's titles, after `alt`, are its text. Raises ValueError for
-    a draw that is no function, an alt that is no text, or what is no control; what draw raises stands in the widget.
+    milliseconds; what is slow belongs before it. The figure's titles, after `alt`, are its text; with `photo` it
+    keeps all its colours: see `png`. Raises ValueError for a draw that is no function, an alt that is no text, or what
+    is no control; what draw raises stands in the widget.
     """
-    explorer = Explorer(draw, controls, alt)
+    explorer = Explorer(draw, controls, alt, photo)
     display_widget(explorer.widget, explorer.image.value, explorer.image.alt)
     return explorer
 
 
-def watch(trainer, *, steps: int | None = None, seconds: float | None = None, every: int = 50, draw=None):
+def watch(trainer, *, steps: int | None = None, seconds: float | None = None, every: int = 50, draw=None, photo=False):
     """Run a trainer to its end behind a progress bar; in a notebook, with a live picture from `draw(record)`.
 
-    `draw` returns a figure, whose titles are its text. An interrupt keeps all records, and calling again goes on.
+    `draw` returns a figure, whose titles are its text; with `photo` it keeps all its colours: see `png`. An
+    interrupt keeps all records, and calling again goes on.
     Returns the trainer. Raises ValueError for what is no trainer, no number or no function, and what `Trainer.run` and
     `draw` raise: ValueError without steps or seconds, Diverged.
     """
@@ -274,7 +280,7 @@ def watch(trainer, *, steps: int | None = None, seconds: float | None = None, ev
                 line.update({"text/plain": str(bar)}, raw=True)
                 if draw is not None:
                     fig = draw(record)
-                    picture = publish(png(fig), titles(fig), picture)
+                    picture = publish(png(fig, photo=photo), titles(fig), picture)
             else:
                 bar.refresh()
     except KeyboardInterrupt:

@@ -87,6 +87,24 @@ def test_greys_and_photographs_keep_every_value():
         assert np.array_equal(np.asarray(ours.convert("RGB")), reference)
 
 
+def test_a_picture_that_is_said_to_be_a_photograph_keeps_its_few_colours(displayed):
+    """Sand beside many others: the palette turns it greenish, wherever the picture is shown."""
+    page = np.random.default_rng(0).integers(0, 256, (60, 60, 3))
+    page[:30] = 236, 224, 200
+
+    def draw(height=1):
+        fig = plt.figure(figsize=(0.6, 0.6), dpi=100)
+        fig.figimage(page.astype(np.uint8))
+        return fig
+
+    reference, palette = pixels(draw())
+    assert not np.array_equal(np.asarray(palette.convert("RGB")), reference)
+    show(draw(), alt="Sand.", photo=True)
+    explorer = explore(draw, alt="Sand.", photo=True, height=(1, 9))
+    for data in (base64.b64decode(displayed[0][1]["image/png"]), bytes(explorer.image.value)):
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), reference)
+
+
 # ------------------------------------------------------------------------------------------------- show
 
 

@@ -11,8 +11,8 @@ from .view import CELLS, LIMIT, SHOWN, View
 
 
 @torch.no_grad()
-def still(view: View, inches: float = 5.2) -> bytes:
-    """The game as it stands, as a PNG."""
+def still(view: View, inches: float = 5.2, key: bool = True) -> bytes:
+    """The game as it stands, as a PNG; with `key` it says which colour is what."""
     import matplotlib as mpl
 
     with mpl.rc_context():  # the notebook's own style stays as it is
@@ -20,7 +20,9 @@ def still(view: View, inches: float = 5.2) -> bytes:
         x, d = view.fakes(SHOWN), view.heat()
         fig = Figure(figsize=(inches, inches), dpi=90)
         ax = plots.points(plots.heat(fig.add_subplot(), d.view(CELLS, CELLS), LIMIT), view.x_real, x, LIMIT)
-        ax.set_title(f"Step {view.game.rounds:,}")
+        ax.set_title(f"Step {view.game.rounds:,}" + (": violet is where D says real" if key else ""))
+        if key:
+            ax.legend(loc="upper right", markerscale=3, handletextpad=0, borderpad=0.3)
         return png(fig)
 
 
@@ -32,7 +34,8 @@ def film(view: View, inches: float = 3.6, seconds: float = 6.0) -> bytes:
     try:
         for at in range(len(game.film)):
             game.go_back(at)
-            shots.append(Image.open(io.BytesIO(still(view, inches))).convert("P", palette=Image.Palette.ADAPTIVE))
+            shot = Image.open(io.BytesIO(still(view, inches, key=False)))
+            shots.append(shot.convert("P", palette=Image.Palette.ADAPTIVE))
     finally:
         game.return_to(place)
     out = io.BytesIO()
