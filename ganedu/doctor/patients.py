@@ -1,4 +1,4 @@
-"""The clinic's patients: mistakes that were published, each put alone into a small run that is healthy without it.
+"""The clinic's patients: mistakes that were published (B6' is half of one), each alone in a run healthy without it.
 
 A run is made of `Parts`; a patient's fault replaces one of them (two where one mistake stands in two lines), so undoing
 it gives the healthy run back, number by number. Points come from a ring of 8, with perceptrons; images are digits,
