@@ -20,7 +20,7 @@ import pytest
 from ganedu import __main__ as cli
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "student")
+COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "student")
 TEXTS = [
     "README.md",
     "CONTRIBUTING.md",

@@ -89,7 +89,7 @@ def page(lines: list[dict], where: str = "../notebooks") -> str:
         place = f"[{line['notebook'][:2]}]({where}/{line['notebook']}.ipynb), cell [{line['cell']}]"
         over = f"{line['n']} {line['of']}" if line["n"] else "exact"
         row = (
-            line["said"],
+            line["said"][0].upper() + line["said"][1:].rstrip("."),
             line["by"],
             f"{line['test']}; {_bound(line)}",
             _numbers(line),

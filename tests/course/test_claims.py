@@ -96,9 +96,9 @@ def test_exact_numbers_need_no_interval(shown):
 
 
 def test_the_page_has_a_row_a_line_with_its_cell(shown):
-    claim(**LINE | {"said": "a | b"})
+    claim(**LINE | {"said": "a | b."})
     text = page([{**shown[0][KIND], "notebook": "02_mode_collapse", "cell": 12}], "../notebooks")
-    (row,) = [line for line in text.splitlines() if line.startswith("| a ")]
+    (row,) = [line for line in text.splitlines() if line.startswith("| A \\| b |")]
     assert row.replace("\\|", "").count("|") == 8, "a bar in a claim is no column"
     assert "[02](../notebooks/02_mode_collapse.ipynb), cell [12]" in row
 
