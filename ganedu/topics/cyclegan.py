@@ -15,6 +15,7 @@ from ..data import shapes
 from ..losses import Loss, non_saturating
 from ..pixels import as_float, check, to_float
 from ..sampling import answers
+from .outlines import rim
 
 DAY, NIGHT = ("white", "sand"), ("night",)  # backgrounds of the two domains
 _BACKGROUNDS = tuple(shapes.BACKGROUNDS)
@@ -170,11 +171,6 @@ def recognise(judge: nn.Module, x: Tensor) -> Seen:
     n, of, seven = len(shapes.SHAPES), _nearest(colour, shapes.COLOURS), _colours(shapes.COLOURS)
     sure = (colour - seven[of]).norm(dim=1) < torch.pdist(seven).min() / 2
     return Seen(named >= n, named % n, _nearest(back, shapes.BACKGROUNDS), of, place, sure)
-
-
-def rim(x: Tensor) -> Tensor:
-    """The background of pictures (N, C, H, W): the median of the outermost pixels, (N, C)."""
-    return torch.cat([x[..., 0, :], x[..., -1, :], x[..., 0], x[..., -1]], -1).median(-1).values
 
 
 def _centre(weight: Tensor, values: Tensor) -> Tensor:

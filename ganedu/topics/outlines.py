@@ -18,6 +18,11 @@ FITS = 0.85  # an overlap from which on we call a figure a shape; real ones have
 _SIZES = 9  # of each shape, evenly spread over shapes.SIZES
 
 
+def rim(x: Tensor) -> Tensor:
+    """The background of pictures (N, C, H, W): the median of the outermost pixels, (N, C)."""
+    return torch.cat([x[..., 0, :], x[..., -1, :], x[..., 0], x[..., -1]], -1).median(-1).values
+
+
 def figures(x: Tensor) -> Tensor:
     """How much of each pixel is figure, 0 to 1, on the CPU: images (N, 3, H, W), [-1, 1] or uint8 -> (N, 32, 32).
 
@@ -29,8 +34,7 @@ def figures(x: Tensor) -> Tensor:
     if x.shape[2] % SIDE or x.shape[3] != x.shape[2]:
         raise ValueError(f"pictures of {x.shape[2]} x {x.shape[3]} do not fit: give squares, a multiple of {SIDE}.")
     x = F.avg_pool2d(as_float(x).float().cpu(), x.shape[2] // SIDE)
-    rim = torch.cat([x[:, :, 0], x[:, :, -1], x[:, :, :, 0], x[:, :, :, -1]], 2)
-    away = (x - rim.median(2).values[:, :, None, None]).square().sum(1).sqrt()
+    away = (x - rim(x)[:, :, None, None]).square().sum(1).sqrt()
     most = away.flatten(1).quantile(0.99, 1)[:, None, None]
     return torch.where(most > 0.2, away / most.clamp(min=0.2), 0.0).clamp(0, 1)
 

@@ -48,6 +48,12 @@ def test_name_title_minutes_and_goal(path):
     assert "You will be able to" in first.source
 
 
+def test_sections_are_numbered_without_a_gap(path):
+    text = "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown")
+    numbers = [int(n) for n in re.findall(r"^## (\d+) ", text, re.M)]
+    assert numbers == list(range(1, len(numbers) + 1)), "a section was cut with its heading, or lost it"
+
+
 def test_small_enough_to_load_and_compare(path):
     assert path.stat().st_size < 1.5e6
 
