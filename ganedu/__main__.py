@@ -16,6 +16,7 @@ EXAMPLES = """
 examples:
   ganedu lab
   ganedu run 03 -p seed 1 --out runs
+  ganedu slides 04 --out slides.html
   ganedu train dcgan --data fashion --seconds 60 --out runs/clothes
   ganedu sample runs/clothes --n 64 --out clothes.png
   ganedu train cgan --data digits --steps 4000 --out runs/digits
@@ -84,6 +85,12 @@ def report(args) -> None:
     for path in judge(args.dirs, args.out, args.n):
         print(path)
     print(f"in {time.perf_counter() - start:.0f} s")
+
+
+def slides(args) -> None:
+    from .course import slides as lecture
+
+    print(lecture.write(args.notebook, args.out))
 
 
 def claims(args) -> None:
@@ -339,6 +346,10 @@ def parser() -> argparse.ArgumentParser:
 
     p = command(claims, "gather what the notebooks measured of others' claims, as one page in Markdown")
     p.add_argument("--out", type=_path, metavar="FILE", help="write it there, not to the terminal")
+
+    p = command(slides, "write the path of a notebook as one page of slides, from what is stored; it needs no network")
+    p.add_argument("notebook", metavar="NN", help="its number (04) or how its name begins (conditional)")
+    p.add_argument("--out", type=_path, metavar="FILE", help="the page, ending with .html (runs/NN_....html)")
 
     p = command(student, "write the notebooks without their solutions")
     p.add_argument("dir", type=_path, metavar="DIR")
