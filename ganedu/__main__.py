@@ -347,9 +347,7 @@ def parser() -> argparse.ArgumentParser:
     p = command(claims, "gather what the notebooks measured of others' claims, as one page in Markdown")
     p.add_argument("--out", type=_path, metavar="FILE", help="write it there, not to the terminal")
 
-    p = command(slides, "write the path of a notebook as one page of slides, from what is stored; it needs no network")
-    p.add_argument("notebook", metavar="NN", help="its number (04) or how its name begins (conditional)")
-    p.add_argument("--out", type=_path, metavar="FILE", help="the page, ending with .html (runs/NN_....html)")
+    _arguments_of_slides(command(slides, "write a notebook's path as one page of slides, which needs no network"))
 
     p = command(student, "write the notebooks without their solutions")
     p.add_argument("dir", type=_path, metavar="DIR")
@@ -380,6 +378,11 @@ def _arguments_of_train(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, to the numbers of an unbroken one"
     )
+
+
+def _arguments_of_slides(p: argparse.ArgumentParser) -> None:
+    p.add_argument("notebook", metavar="NN", help="its number (04) or how its name begins (conditional)")
+    p.add_argument("--out", type=_path, metavar="FILE", help="the page, ending with .html (runs/NN_....html)")
 
 
 def _arguments_of_sample(p: argparse.ArgumentParser) -> None:
