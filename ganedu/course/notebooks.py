@@ -109,9 +109,9 @@ def _of_kind(value, default) -> bool:
 def student_edition(target: Path, overwrite: bool = False) -> dict[str, int]:
     """Write every notebook without its cells tagged `solution` into `target`; {name: solutions left out}.
 
-    The badges' pictures go along. All files are written or none, and links are replaced, not followed. Raises
-    ValueError for a folder within the course's own, FileExistsError where somebody may have worked already (a notebook
-    that is what would be written is nobody's work), OSError where the files cannot be.
+    The badges' pictures and the glossary go along. All files are written or none, and links are replaced, not
+    followed. Raises ValueError for a folder within the course's own, FileExistsError where somebody may have worked
+    already (a notebook that is what would be written is nobody's work), OSError where the files cannot be.
     """
     import nbformat
 
@@ -130,7 +130,8 @@ def student_edition(target: Path, overwrite: bool = False) -> dict[str, int]:
         )
     if (target / "badges").is_symlink():
         raise FileExistsError(f"{target / 'badges'} is a link to another folder: remove it, or choose another folder.")
-    files |= {f"badges/{p.name}": p.read_bytes() for p in sorted(folder().glob("badges/*")) if p.is_file()}
+    along = [p for pattern in ("badges/*", "*.md") for p in sorted(folder().glob(pattern)) if p.is_file()]
+    files |= {p.relative_to(folder()).as_posix(): p.read_bytes() for p in along}
     kernel.check_place(target, files)
     kernel.put(target, files)
     return removed
