@@ -10,12 +10,14 @@ import torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the nets are small: more threads only wait for each other
 
+EDITIONS = ("test_student.py", "test_path_alone.py")  # files whose every test runs a notebook
+
 
 def pytest_addoption(parser):
     parser.addoption(
         "--every-notebook",
         action="store_true",
-        help="run all notebooks without solutions, and all sliders in the browser, not a few by turns",
+        help="run all notebooks without solutions, all paths, and all sliders in the browser, not a few by turns",
     )
 
 
@@ -44,11 +46,11 @@ def double():
 
 
 def _unit(nodeid: str) -> str:
-    """What stays on one worker: a file of tests, a notebook with its kernel, its student edition or its answers."""
+    """What stays on one worker: a file of tests, a notebook with its kernel, its answers; each edition that is run."""
     file, _, test = nodeid.partition("::")
     if file.endswith("test_answers.py"):
         return test.partition("[")[2][:2]
-    return nodeid if file.endswith("test_student.py") else file
+    return nodeid if file.endswith(EDITIONS) else file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -74,7 +76,7 @@ def pytest_collection_modifyitems(items):
     trains = {item.path for item in items if item.get_closest_marker("slow")}
 
     def place(item):
-        if item.path.suffix == ".ipynb" or item.path.name == "test_student.py":
+        if item.path.suffix == ".ipynb" or item.path.name in EDITIONS:
             path = item.callspec.params["path"] if hasattr(item, "callspec") else item.path
             return 0, -seconds.get(path.stem, 0)
         return 1 + (item.path.parent.name != "browser") + (item.path not in trains), 0

@@ -3,7 +3,8 @@
 A name is given by a solution that binds it, and changed by one that stores into it, calls a method in place on it or
 calls a function that does. Functions read when they are called, so a cell depends on all that the functions read
 which it calls, or which what it reads may hold. The state of torch's random numbers is a name as well: a draw reads
-and changes it, a seed binds it, in a cell's own lines.
+and changes it, a seed binds it, in a cell's own lines. What is said of solutions holds of any cells that may be left
+out, so of those off the path.
 
 A tree does not show what a function of the package, or a method whose name does not say so, does to its arguments,
 nor who draws within a function. For these some student editions are run, see `notebooks/turns.py`.
@@ -251,17 +252,24 @@ def in_order(statements: list[ast.stmt], sure: set[str]):
             sure.intersection_update(before)
 
 
-def leaks(notebook) -> list[str]:
-    """What cells outside the solutions have from solutions, a sentence each: empty if these can be left out."""
+def is_solution(tags) -> bool:
+    return "solution" in tags
+
+
+def leaks(notebook, left_out=is_solution, called="the solution") -> list[str]:
+    """What the other cells have from those that may be left out, a sentence each: empty if these can be.
+
+    `left_out` says by its tags whether a cell is one of them; `called` is what they are called.
+    """
     cells = [c for c in notebook.cells if c.cell_type == "code"]
     parsed = [parse(c) for c in cells]
     names, tainted, found = Names(parsed), {}, []
     for number, (cell, statements) in enumerate(zip(cells, parsed, strict=True), 1):
-        if "solution" in cell.metadata.get("tags", []):
+        if left_out(cell.metadata.get("tags", [])):
             given = bound(*statements)
             changed = set().union(*map(names.effects, statements)) - given
-            tainted |= {n: f"given by the solution [{number}]" for n in given | {"_", "Out"}}
-            tainted |= {n: f"changed by the solution [{number}]" for n in changed}
+            tainted |= {n: f"given by {called} [{number}]" for n in given | {"_", "Out"}}
+            tainted |= {n: f"changed by {called} [{number}]" for n in changed}
             continue
         sure = set()
         for part, own in in_order(statements, sure):

@@ -1,4 +1,4 @@
-"""Which notebooks are run once more, as student edition or in the browser: all, or what the syntax trees leave open."""
+"""Which notebooks are run once more, as student edition, path alone or in the browser: all, or a few by turns."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ AT_MOST = 4
 MEANT = {"03_dcgan": {"slerp"}}
 
 
-def chosen(names: list[str], changed: set[str], commit: str, at_most: int = AT_MOST) -> list[str]:
-    """`at_most` of the notebooks: those in MEANT, then those that changed, then the others; by turns, as `commit` says.
+def chosen(names: list[str], changed: set[str], commit: str, at_most: int = AT_MOST, meant=MEANT) -> list[str]:
+    """`at_most` of the notebooks: those `meant`, then those that changed, then the others; by turns, as `commit` says.
 
     Without a commit (a copy that is no clone) all of them.
     """
@@ -18,7 +18,7 @@ def chosen(names: list[str], changed: set[str], commit: str, at_most: int = AT_M
         return names
     turn = int(commit[:8], 16) % len(names)
     by_turns = names[turn:] + names[:turn]
-    return sorted(by_turns, key=lambda n: (n not in MEANT, n not in changed))[:at_most]
+    return sorted(by_turns, key=lambda n: (n not in meant, n not in changed))[:at_most]
 
 
 def git(folder: Path, *command: str) -> str:
@@ -30,7 +30,8 @@ def git(folder: Path, *command: str) -> str:
         return ""
 
 
-def of_today(folder: Path, names: list[str]) -> list[str]:
+def of_today(folder: Path, names: list[str], at_most: int = AT_MOST, meant=MEANT) -> list[str]:
     """The choice for what lies in `folder`: changed is what differs from the commit before this, and what is new."""
     here = (git(folder, "diff", "--name-only", "HEAD^", "--", "."), git(folder, "ls-files", "--others", "--", "."))
-    return chosen(names, {Path(line).stem for line in "".join(here).splitlines()}, git(folder, "rev-parse", "HEAD"))
+    changed = {Path(line).stem for line in "".join(here).splitlines()}
+    return chosen(names, changed, git(folder, "rev-parse", "HEAD"), at_most, meant)

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TAGS = {
     "badges",
+    "path",
     "setup",
     "parameters",
     "step-source",
@@ -131,5 +132,6 @@ def test_links_between_notebooks_lead_somewhere(path):
 def test_readme_lists_it(path):
     first = read(path).cells[0].source
     title = first.splitlines()[0].removeprefix("# ")
-    minutes = re.search(r"\b(\d+) minutes\b", first)[1]
+    minutes = re.search(r"\b(\d+) minutes(?: in class, (\d+) alone)?\b", first)
+    minutes = " / ".join(filter(None, minutes.groups()))  # in class and alone
     assert f"| [{title}](notebooks/{path.name}) | {minutes} |" in (ROOT / "README.md").read_text(encoding="utf-8")
