@@ -260,4 +260,4 @@ def _where(f: Callable, arguments: tuple) -> str:
     """The case in words, its functions left out: "at p = 0.3, q = 0.1"."""
     pairs = zip(_names(f, arguments), arguments, strict=True)
     said = [f"{name} = {_shown(_numbers_of(a))}" for name, a in pairs if not callable(a)]
-    return f"at {', '.join(said)}"
+    return f"at {', '.join(said)}" if said else "in one case"
