@@ -1,6 +1,7 @@
 """What exercises' checks are made of: every kind of number, every kind of wrong function, and nothing that raises."""
 
 import math
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_the_first_case_that_fails_is_the_counterexample():
     assert (
         difference(lambda p, q: p, lambda p, q: q, [(1, 1), (1, 2)]) == "at p = 1, q = 2 it gives 1; it should give 2."
     )
-    assert difference(lambda x: True, lambda x: False, [abs]) == "at  it gives True; it should give False."
+    assert difference(lambda x: True, lambda x: False, [abs]) == "in one case it gives True; it should give False."
     assert difference(lambda D: 0, lambda D: 1, {"a steep D": abs}) == "for a steep D it gives 0; it should give 1."
 
 
@@ -166,6 +167,16 @@ def test_a_check_never_raises():
     assert exercises.CUT in says(RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn"))
     with pytest.raises(KeyboardInterrupt):
         says(KeyboardInterrupt())
+
+
+def test_a_check_draws_no_warning(recwarn):
+    def check_1():
+        warnings.warn("deprecated", DeprecationWarning, stacklevel=1)
+        return "Right: 1."
+
+    assert check(check_1)() == "Right: 1." and not recwarn.list
+    check_1()
+    assert len(recwarn.list) == 1
 
 
 def test_the_line_of_the_learners_cell_is_said():
