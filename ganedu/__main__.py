@@ -16,6 +16,7 @@ EXAMPLES = """
 examples:
   ganedu lab
   ganedu run 03 -p seed 1 --out runs
+  ganedu slides 04 --out slides.html
   ganedu train dcgan --data fashion --seconds 60 --out runs/clothes
   ganedu sample runs/clothes --n 64 --out clothes.png
   ganedu train cgan --data digits --steps 4000 --out runs/digits
@@ -86,6 +87,12 @@ def report(args) -> None:
     for path in judge(args.dirs, args.out, args.n):
         print(path)
     print(f"in {time.perf_counter() - start:.0f} s")
+
+
+def slides(args) -> None:
+    from .course import slides as lecture
+
+    print(lecture.write(args.notebook, args.out))
 
 
 def claims(args) -> None:
@@ -342,6 +349,8 @@ def parser() -> argparse.ArgumentParser:
     p = command(claims, "gather what the notebooks measured of others' claims, as one page in Markdown")
     p.add_argument("--out", type=_path, metavar="FILE", help="write it there, not to the terminal")
 
+    _arguments_of_slides(command(slides, "write a notebook's path as one page of slides, which needs no network"))
+
     p = command(student, "write the notebooks without their solutions")
     p.add_argument("dir", type=_path, metavar="DIR")
     p.add_argument("--nbgrader", action="store_true", help="as a course of nbgrader, whose tests are the checks")
@@ -372,6 +381,11 @@ def _arguments_of_train(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, to the numbers of an unbroken one"
     )
+
+
+def _arguments_of_slides(p: argparse.ArgumentParser) -> None:
+    p.add_argument("notebook", metavar="NN", help="its number (04) or how its name begins (conditional)")
+    p.add_argument("--out", type=_path, metavar="FILE", help="the page, ending with .html (runs/NN_....html)")
 
 
 def _arguments_of_sample(p: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from ganedu.__main__ import main
 from ganedu.runs import recipes
 
 ROOT = Path(__file__).parents[1]
+COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "slides", "student")
 TINY = ["--image-size", "16", "--width", "2"]
 
 
@@ -45,12 +46,12 @@ def said(capsys) -> str:
 def test_help_names_every_command_and_fits_a_terminal():
     out = subprocess.run([sys.executable, "-m", "ganedu", "--help"], capture_output=True, text=True, cwd=ROOT)
     assert out.returncode == 0 and out.stderr == ""
-    for command in ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "student"):
+    for command in COMMANDS:
         assert f"\n    {command} " in out.stdout
     assert max(map(len, out.stdout.splitlines())) <= 110
 
 
-@pytest.mark.parametrize("command", ["lab", "run", "train", "sample", "doctor", "report", "data", "claims", "student"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as e:
         main([command, "--help"])

@@ -20,7 +20,7 @@ import pytest
 from ganedu import __main__ as cli
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "student")
+COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "slides", "student")
 TEXTS = [
     "README.md",
     "CONTRIBUTING.md",
@@ -149,6 +149,8 @@ def test_each_works(line, short, place, capsys):
         assert args.out.is_file()
     if command == "report":
         assert (args.dirs[0] / "report" / "report.html").is_file()
+    if command == "slides":
+        assert args.out.is_file()
     if command == "run":
         check_parameters(place / "runs" / "03_dcgan.ipynb", {"seed": "1"})
 

@@ -150,8 +150,8 @@ def _imported_by(module: str, suspects: list[str]) -> list[str]:
     return answer.stdout.split()
 
 
-# What a Binder leaves out, so that its image stays small: `ganedu run` and `report` need it, no notebook does.
-NOT_ON_BINDER = {"papermill", "nbconvert"}
+# What a Binder leaves out, so that its image stays small: `run`, `report` and `slides` need it, no notebook does.
+NOT_ON_BINDER = {"papermill", "nbconvert", "latex2mathml"}
 
 
 @pytest.mark.parametrize(("file", "left_out"), [("environment.yml", set()), ("binder/environment.yml", NOT_ON_BINDER)])
