@@ -66,8 +66,10 @@ def run(args) -> None:
 def student(args) -> None:
     from .course import notebooks
 
-    for name, n in notebooks.student_edition(args.dir, overwrite=args.force).items():
-        print(f"{args.dir / name}.ipynb: {n} solution{'' if n == 1 else 's'} left out")
+    for name, n in notebooks.student_edition(args.dir, overwrite=args.force, graded=args.nbgrader).items():
+        print(f"{args.dir / name}: {n} solution{'' if n == 1 else 's'} left out")
+    if args.nbgrader:
+        print(f"{args.dir / 'nbgrader_config.py'} says what to call there, from `nbgrader generate_assignment` on")
 
 
 def doctor(args) -> int:
@@ -351,6 +353,7 @@ def parser() -> argparse.ArgumentParser:
 
     p = command(student, "write the notebooks without their solutions")
     p.add_argument("dir", type=_path, metavar="DIR")
+    p.add_argument("--nbgrader", action="store_true", help="as a course of nbgrader, whose tests are the checks")
     p.add_argument("--force", action="store_true", help="overwrite notebooks that are there")
     return top
 

@@ -46,8 +46,10 @@ def double():
 
 
 def _unit(nodeid: str) -> str:
-    """What stays on one worker: a file of tests, or a notebook with its kernel. Each edition that is run is a unit."""
-    file = nodeid.partition("::")[0]
+    """What stays on one worker: a file of tests, a notebook with its kernel, its answers; each edition that is run."""
+    file, _, test = nodeid.partition("::")
+    if file.endswith("test_answers.py"):
+        return test.partition("[")[2][:2]
     return nodeid if file.endswith(EDITIONS) else file
 
 

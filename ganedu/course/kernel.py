@@ -180,7 +180,7 @@ def put(folder: Path, files: dict[str, bytes]) -> None:
         for name, data in files.items():
             write_atomic(staging / name, data)
         for name in files:
-            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(staging / name, folder / name)
     except OSError as e:
         cause = e.__cause__ if isinstance(e.__cause__, OSError) else e  # what write_atomic says is of `staging`

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import ASSETS
 from ..inputs import one_of, whole
-from . import kernel
+from . import grading, kernel
 
 PATTERN = "[0-9][0-9]_*.ipynb"
 
@@ -106,12 +106,13 @@ def _of_kind(value, default) -> bool:
     return type(value) is type(default)
 
 
-def student_edition(target: Path, overwrite: bool = False) -> dict[str, int]:
-    """Write every notebook without its cells tagged `solution` into `target`; {name: solutions left out}.
+def student_edition(target: Path, overwrite: bool = False, graded: bool = False) -> dict[str, int]:
+    """Write every notebook without its cells tagged `solution` into `target`; {file: solutions left out}.
 
-    The badges' pictures and the glossary go along. All files are written or none, and links are replaced, not
-    followed. Raises ValueError for a folder within the course's own, FileExistsError where somebody may have worked
-    already (a notebook that is what would be written is nobody's work), OSError where the files cannot be.
+    The badges' pictures and the glossary go along; or, where it is to be `graded`, `target` becomes a course of
+    nbgrader, each notebook an assignment. All files are written or none, and links are replaced, not followed. Raises
+    ValueError for a folder within the course's own, FileExistsError where somebody may have worked already (a file that
+    is what would be written is nobody's work), OSError where the files cannot be.
     """
     import nbformat
 
@@ -120,18 +121,22 @@ def student_edition(target: Path, overwrite: bool = False) -> dict[str, int]:
         raise ValueError(f"{target} lies in {folder()}, with the solutions: choose a folder outside.")
     files, removed = {}, {}
     for notebook in listing():
-        edition, removed[notebook.stem] = without_solutions(kernel.read(notebook))
-        files[notebook.name] = (nbformat.writes(edition) + "\n").encode()
+        edition, n = without_solutions(kernel.read(notebook))
+        name = f"source/{notebook.stem}/{notebook.name}" if graded else notebook.name
+        edition = grading.assignment(edition)[0] if graded else edition
+        files[name], removed[name] = (nbformat.writes(edition) + "\n").encode(), n
+    files |= {"nbgrader_config.py": grading.CONFIG.encode()} if graded else {}
     there = [name for name, data in files.items() if os.path.lexists(target / name) and not _holds(target / name, data)]
     if there and not overwrite:
         raise FileExistsError(
             f"{target} already holds {', '.join(there)}, and somebody may have worked in them: choose another folder, "
             "or overwrite them with --force."
         )
-    if (target / "badges").is_symlink():
-        raise FileExistsError(f"{target / 'badges'} is a link to another folder: remove it, or choose another folder.")
-    along = [p for pattern in ("badges/*", "*.md") for p in sorted(folder().glob(pattern)) if p.is_file()]
-    files |= {p.relative_to(folder()).as_posix(): p.read_bytes() for p in along}
+    along = [] if graded else [*sorted(folder().glob("badges/*")), *folder().glob("*.md")]
+    files |= {p.relative_to(folder()).as_posix(): p.read_bytes() for p in along if p.is_file()}
+    for place in dict.fromkeys(target / part for name in files for part in Path(name).parents):
+        if place != target and place.is_symlink():
+            raise FileExistsError(f"{place} is a link to another folder: remove it, or choose another folder.")
     kernel.check_place(target, files)
     kernel.put(target, files)
     return removed

@@ -17,7 +17,8 @@ TIMES = re.compile(r"^\*\d+ minutes[^\n]*\*\n", re.M)
 SHOWN_CODE = "step-source"  # what the lecture is about: open on a slide of its own
 UNSEEN = path.NOT_READ - {"exercise"}
 QUESTION = "<strong>Before you"  # its answer is on the next slide
-LINES_BELOW = 6  # a figure
+CHOICE = "<details"  # of a question that unfolds; what the text says of it is on the next slide as well
+LINES_BELOW = 3  # a figure
 CELLS_APART = "\n\n\n"
 NARROW = re.compile(r"\\math(bb|cal|bf|rm) ([A-Za-z])")  # \mathbb E, of which latex2mathml knows \mathbb{E} only
 FUNCTION = re.compile(r'(<mi>(?:log|exp|sin|cos|tanh)</mi>)(?!<mo stretchy="false">&#x00028;)')
@@ -76,7 +77,7 @@ def _slides(notebook) -> list[Slide]:
         found.append(Slide(section))
         for cell in (c for c in cells if not UNSEEN & path.tags(c)):
             if cell.cell_type == "markdown":
-                if found[-1].figure:
+                if found[-1].figure or any(CHOICE in block for block in found[-1].blocks):
                     found.append(Slide(section))
                 found[-1].blocks.append(_markdown(cell.source))
             elif SHOWN_CODE in path.tags(cell):
