@@ -4,8 +4,8 @@
     python tools/glossary.py --check    change nothing; status 1 when a link is missing, or one too many
     python tools/glossary.py --list     change nothing; every use that is linked, with the words around it
 
-An entry is a heading with the term's names, a comma between them, and ends with the notebook that explains it. There,
-and in each notebook before it, the first use of a name becomes a link; so no term is used before it is explained.
+An entry is a heading, perhaps (also other names), a text, and the notebook that explains the term. There, and in each
+notebook before it, the first use of a name becomes a link; so no term is used before it is explained.
 Headings, code, formulas, other links and references are left alone.
 """
 
@@ -19,7 +19,10 @@ import nbformat
 
 ROOT = Path(__file__).parents[1]
 PAGE = "glossary.md"
-ENTRY = re.compile(r"^### (?P<names>.+)\n\n(?P<text>[^#]+?)\s\[(?P<number>\d\d)\]\(\d\d_\w+\.ipynb\)$", re.M)
+ENTRY = re.compile(
+    r"^### (?P<name>.+)\n\n(?:\(also (?P<also>[^)]+)\)\s)?(?P<text>[^#]+?)\s\[(?P<number>\d\d)\]\(\d\d_\w+\.ipynb\)$",
+    re.M,
+)
 VERBS = r"[Jj]udges\b"  # "D judges two samples" speaks of no judge
 OURS = re.compile(rf"\[([^\]]+)\]\({PAGE}#[^)]*\)")
 LEFT_ALONE = re.compile(
@@ -32,28 +35,30 @@ LEFT_ALONE = re.compile(
 
 @dataclass(frozen=True)
 class Term:
-    names: tuple[str, ...]
-    slug: str  # of its heading, as GitHub makes it
+    names: tuple[str, ...]  # the first is its heading
     number: str  # of the notebook that explains it
     text: str
+
+    @property
+    def place(self) -> str:
+        """What a link to the heading ends with in JupyterLab; on GitHub too where the name has no capitals."""
+        return self.names[0].replace(" ", "-")
 
 
 def terms(page: str) -> list[Term]:
     """The glossary's entries, in its order. Raises ValueError for a heading that is none, or a name given twice."""
-    found = [
-        Term(tuple(m["names"].split(", ")), slug(m["names"]), m["number"], m["text"]) for m in ENTRY.finditer(page)
-    ]
-    headings = re.findall(r"^### (.+)$", page, re.M)
-    if lost := [h for h in headings if h not in {", ".join(t.names) for t in found}]:
-        raise ValueError(f"{PAGE}: below '### {lost[0]}' put a line that ends with the notebook, [03](03_dcgan.ipynb).")
+    found = []
+    for m in ENTRY.finditer(page):
+        also = " ".join(m["also"].split()).split(", ") if m["also"] else []
+        found.append(Term((m["name"], *also), m["number"], m["text"]))
+    if lost := set(re.findall(r"^### (.+)$", page, re.M)) - {t.names[0] for t in found}:
+        raise ValueError(
+            f"{PAGE}: below '### {min(lost)}' put a text that ends with its notebook, [03](03_dcgan.ipynb)."
+        )
     names = [n for t in found for n in t.names]
     if twice := {n for n in names if names.count(n) > 1}:
-        raise ValueError(f"{PAGE}: {', '.join(sorted(twice))} stands in two headings; give each name once.")
+        raise ValueError(f"{PAGE}: {', '.join(sorted(twice))} stands in two entries; give each name once.")
     return found
-
-
-def slug(heading: str) -> str:
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def pattern(entries: list[Term]) -> re.Pattern:
@@ -74,7 +79,7 @@ def linked(notebook, number: str, entries: list[Term]):
         if term in (t for t, _ in used):
             return match[0]
         used.append((term, match.string[max(0, match.start() - 40) : match.end() + 40].replace("\n", " ")))
-        return f"[{match[0]}]({PAGE}#{term.slug})"
+        return f"[{match[0]}]({PAGE}#{term.place})"
 
     for cell in notebook.cells if entries else ():
         if cell.cell_type == "markdown" and "badges" not in cell.metadata.get("tags", ()):
