@@ -109,10 +109,10 @@ def _of_kind(value, default) -> bool:
 def student_edition(target: Path, overwrite: bool = False, graded: bool = False) -> dict[str, int]:
     """Write every notebook without its cells tagged `solution` into `target`; {file: solutions left out}.
 
-    The badges' pictures go along; or, where it is to be `graded`, `target` becomes a course of nbgrader, each notebook
-    an assignment. All files are written or none, and links are replaced, not followed. Raises ValueError for a folder
-    within the course's own, FileExistsError where somebody may have worked already (a file that is what would be
-    written is nobody's work), OSError where the files cannot be.
+    The badges' pictures and the glossary go along; or, where it is to be `graded`, `target` becomes a course of
+    nbgrader, each notebook an assignment. All files are written or none, and links are replaced, not followed. Raises
+    ValueError for a folder within the course's own, FileExistsError where somebody may have worked already (a file
+    that is what would be written is nobody's work), OSError where the files cannot be.
     """
     import nbformat
 
@@ -132,8 +132,8 @@ def student_edition(target: Path, overwrite: bool = False, graded: bool = False)
             f"{target} already holds {', '.join(there)}, and somebody may have worked in them: choose another folder, "
             "or overwrite them with --force."
         )
-    pictures = [] if graded else sorted(folder().glob("badges/*"))
-    files |= {f"badges/{p.name}": p.read_bytes() for p in pictures if p.is_file()}
+    along = [] if graded else [p for pattern in ("badges/*", "*.md") for p in sorted(folder().glob(pattern))]
+    files |= {p.relative_to(folder()).as_posix(): p.read_bytes() for p in along if p.is_file()}
     for place in dict.fromkeys(target / part for name in files for part in Path(name).parents):
         if place != target and place.is_symlink():
             raise FileExistsError(f"{place} is a link to another folder: remove it, or choose another folder.")

@@ -204,6 +204,12 @@ def test_the_student_edition_has_the_checks_and_not_the_solutions(small_course, 
     assert "42" in (small_course / "03_dcgan.ipynb").read_text(encoding="utf-8")
 
 
+def test_the_glossary_goes_along_with_the_student_edition(small_course):
+    (small_course / "glossary.md").write_text("### mode\n")
+    assert main(["student", "class"]) == 0
+    assert (small_course.parent / "class" / "glossary.md").read_text() == "### mode\n"
+
+
 def test_the_student_edition_overwrites_nobodys_work(small_course, capsys):
     assert main(["student", "class"]) == 0
     worked = small_course.parent / "class" / "03_dcgan.ipynb"
