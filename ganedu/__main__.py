@@ -334,9 +334,8 @@ def parser() -> argparse.ArgumentParser:
     _arguments_of_sample(command(sample, "draw images from a trained GAN"))
 
     p = command(doctor, "examine a run, and say what is wrong with it, most likely cause first")
-    p.add_argument(
-        "dir", type=_path, metavar="DIR", help="folder of the run; status 0: healthy, 1: sick, or not to be told"
-    )
+    p.add_argument("dir", type=_path, metavar="DIR",
+                   help="folder of the run; status 0: healthy, 1: sick, or not to be told")  # fmt: skip
 
     p = command(report, "judge runs side by side, and write what was found as a notebook, a page and a file of figures")
     p.add_argument("dirs", type=_path, nargs="+", metavar="DIR", help="folder of a run; all on the same data")

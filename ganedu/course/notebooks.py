@@ -111,8 +111,8 @@ def student_edition(target: Path, overwrite: bool = False, graded: bool = False)
 
     The badges' pictures and the glossary go along; or, where it is to be `graded`, `target` becomes a course of
     nbgrader, each notebook an assignment. All files are written or none, and links are replaced, not followed. Raises
-    ValueError for a folder within the course's own, FileExistsError where somebody may have worked already (a file that
-    is what would be written is nobody's work), OSError where the files cannot be.
+    ValueError for a folder within the course's own, FileExistsError where somebody may have worked already (a file
+    that is what would be written is nobody's work), OSError where the files cannot be.
     """
     import nbformat
 
@@ -132,7 +132,7 @@ def student_edition(target: Path, overwrite: bool = False, graded: bool = False)
             f"{target} already holds {', '.join(there)}, and somebody may have worked in them: choose another folder, "
             "or overwrite them with --force."
         )
-    along = [] if graded else [*sorted(folder().glob("badges/*")), *folder().glob("*.md")]
+    along = [] if graded else [p for pattern in ("badges/*", "*.md") for p in sorted(folder().glob(pattern))]
     files |= {p.relative_to(folder()).as_posix(): p.read_bytes() for p in along if p.is_file()}
     for place in dict.fromkeys(target / part for name in files for part in Path(name).parents):
         if place != target and place.is_symlink():
