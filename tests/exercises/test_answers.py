@@ -25,8 +25,6 @@ NOTEBOOKS = {p.stem: p for p in sorted((HERE.parents[1] / "notebooks").glob(note
 NOT_YET = [  # to be converted; none is added
     "01_minimax_game",
     "02_mode_collapse",
-    "03_dcgan",
-    "04_conditional_gan",
     "06_distances_and_penalties",
     "07_gan_clinic",
     "08_evaluation",
