@@ -26,7 +26,6 @@ NOT_YET = [  # to be converted; none is added
     "01_minimax_game",
     "02_mode_collapse",
     "06_distances_and_penalties",
-    "07_gan_clinic",
     "08_evaluation",
     "09_overfitting",
     "10_what_the_discriminator_knows",
