@@ -31,7 +31,6 @@ NOT_YET = [  # to be converted; none is added
     "07_gan_clinic",
     "08_evaluation",
     "09_overfitting",
-    "10_what_the_discriminator_knows",
     "11_latent_space",
     "12_vae_and_gan",
     "13_perceptual_losses",
