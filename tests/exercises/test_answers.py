@@ -28,7 +28,6 @@ NOT_YET = [  # to be converted; none is added
     "03_dcgan",
     "04_conditional_gan",
     "06_distances_and_penalties",
-    "08_evaluation",
     "09_overfitting",
     "10_what_the_discriminator_knows",
     "11_latent_space",
