@@ -26,7 +26,6 @@ NOT_YET = [  # to be converted; none is added
     "01_minimax_game",
     "02_mode_collapse",
     "06_distances_and_penalties",
-    "08_evaluation",
     "09_overfitting",
     "11_latent_space",
     "12_vae_and_gan",
