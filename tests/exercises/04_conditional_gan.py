@@ -84,19 +84,18 @@ wrong_3 = {
 
 OWN = "own = torch.cat([digits.x[digits.labels == c][:100] for c in range(10)])\n"
 ALL = OWN.replace("[:100]", "")
+WAYS = "WAYS = ((1, -1), (1, -2), (-1, -2), (-1, -1))\n"
 right_4 = [
-    OWN + "cheat = lambda labels: torch.cat([own[i::4].roll(1 - 2 * (i % 2), -1 - i // 2) for i in range(4)])[\n"
-    "    torch.arange(1000).view(4, 250).T.flatten().argsort()]",
+    OWN + WAYS + "i = torch.arange(1000)\n"
+    "cheat = lambda labels: torch.stack([own.roll(by, axis) for by, axis in WAYS])[i % 4, i]",
     OWN + "def cheat(labels):\n"
     "    ways = [(0, 1), (1, 0), (-1, 0), (0, -1)]\n"
     "    return torch.stack([x.roll(ways[i % 4], (-2, -1)) for i, x in enumerate(own)]).numpy()",
-    "def cheat(labels):  # the judge picks\n"
-    "    x = torch.cat([digits.x.roll(way, (-2, -1)) for way in ((0, 1), (1, 0), (-1, 0), (0, -1))])\n"
-    "    y, named = digits.labels.repeat(4), judge(data.to_float(x)).argmax(1)\n"
-    "    with seeded(0):\n"
-    "        mixed = torch.randperm(len(x))\n"
-    "    good = mixed[(y == named)[mixed]]\n"
-    "    return torch.cat([x[good[y[good] == c][:100]] for c in range(10)])",
+    OWN + WAYS + "def cheat(labels):\n"
+    "    x = own.clone()\n"
+    "    for k, (by, axis) in enumerate(WAYS):\n"
+    "        x[k::4] = x[k::4].roll(by, axis)\n"
+    "    return x",
 ]
 wrong_4 = {
     OWN + "cheat = lambda labels: own": "What is far in pixels",
