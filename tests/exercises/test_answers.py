@@ -23,8 +23,6 @@ from ganedu.course import notebooks
 HERE = Path(__file__).parent
 NOTEBOOKS = {p.stem: p for p in sorted((HERE.parents[1] / "notebooks").glob(notebooks.PATTERN))}
 NOT_YET = [  # to be converted; none is added
-    "01_minimax_game",
-    "02_mode_collapse",
     "06_distances_and_penalties",
     "09_overfitting",
     "11_latent_space",
