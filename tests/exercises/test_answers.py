@@ -29,8 +29,6 @@ NOT_YET = [  # to be converted; none is added
     "12_vae_and_gan",
     "13_perceptual_losses",
     "14_paired_translation",
-    "15_unpaired_translation",
-    "16_restoration",
 ]
 
 
