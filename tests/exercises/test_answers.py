@@ -33,7 +33,6 @@ NOT_YET = [  # to be converted; none is added
     "09_overfitting",
     "10_what_the_discriminator_knows",
     "11_latent_space",
-    "12_vae_and_gan",
     "13_perceptual_losses",
     "14_paired_translation",
     "15_unpaired_translation",
