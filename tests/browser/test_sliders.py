@@ -28,7 +28,7 @@ CASES = {
     "09_overfitting": (0, [("threshold", "caught 0%"), ("images", "5,000 images")]),
     "10_what_the_discriminator_knows": (4, [("size", "fall when hidden"), ("factor", "times 4"), ("off", "24 of 48")]),
     "11_latent_space": (3, [("stored step", "step 200"), ("seed", "seed 3")]),
-    "12_vae_and_gan": (3, [("pixel sigma", "σ = 2.00"), ("second", "images 1 and 9")]),
+    "12_vae_and_gan": (3, [("pixel sigma", "σ = 2.00"), ("sigma", "σ = 2.20")]),
     "13_perceptual_losses": (
         2,
         [("moved", "moved by 12"), ("adversarial", "PSNR 16.5"), ("layer", "D, layer 7"), ("weight", "pixels 0.3")],
