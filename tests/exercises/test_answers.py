@@ -30,7 +30,6 @@ NOT_YET = [  # to be converted; none is added
     "06_distances_and_penalties",
     "07_gan_clinic",
     "08_evaluation",
-    "09_overfitting",
     "11_latent_space",
     "12_vae_and_gan",
     "13_perceptual_losses",
