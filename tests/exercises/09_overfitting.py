@@ -1,5 +1,7 @@
 """Answers to the exercises of 09: see test_answers.py."""
 
+# ruff: noqa: E501
+
 right_1 = [
     "share_without_copying, times_as_large = 0.1, 1.2",
     "share_without_copying = torch.tensor(500 / 5000)\ntimes_as_large = torch.tensor([0.12]) / 0.1",
@@ -52,7 +54,8 @@ wrong_2 = {
     HALVES + "return gain(torch.cat([a, c]).mean(), b, d)": "Is every score of both first halves tried",
     HALVES + "return gain(max(a, key=lambda t: gain(t, a, c)), b, d)": "Is every score of both first halves tried",
     HALVES + "return (b > max(torch.cat([a, c]), key=lambda t: gain(t, a, c))).float().mean()": "it should give",
-    HALVES + "return abs(gain(max(torch.cat([a, c]), key=lambda t: abs(gain(t, a, c))), b, d))": "Is every score of both",
+    HALVES
+    + "return abs(gain(max(torch.cat([a, c]), key=lambda t: abs(gain(t, a, c))), b, d))": "Is every score of both",
     HALVES + "return 0.38": "it gives 0.38; it should give 1",
     HALVES + "return [gain(t, b, d) for t in a]": "give one number",
     HALVES + "return float('nan')": "is nan",
@@ -74,12 +77,20 @@ def mirrored(forward: str, init: str = "") -> str:
 COIN = "coin = torch.rand(len(x), 1, 1, 1) < 0.5\n        "
 TRAINS = "if not self.training:\n            return self.D(x)\n        "
 right_3 = [
-    mirrored("if self.training:\n            " + COIN + "    x = torch.where(coin, x.flip(3), x)\n        return self.D(x)"),
-    mirrored(TRAINS + "return self.D(torch.stack([v.flip(2) if torch.rand(1) < 0.5 else v for v in x]))"),
-    mirrored(TRAINS + "coin = torch.randint(2, (len(x), 1, 1, 1))\n        return self.D(coin * x + (1 - coin) * x.flip(-1))"),
-    mirrored(TRAINS + "y = x.clone()\n        c = torch.rand(len(x)) < 0.5\n        y[c] = x[c].flip(3)\n        return self.D(y)"),
     mirrored(
-        TRAINS + "w = range(x.shape[3] - 1, -1, -1)\n        coin = torch.bernoulli(torch.full((len(x),), 0.5)).bool()\n"
+        "if self.training:\n            " + COIN + "    x = torch.where(coin, x.flip(3), x)\n        return self.D(x)"
+    ),
+    mirrored(TRAINS + "return self.D(torch.stack([v.flip(2) if torch.rand(1) < 0.5 else v for v in x]))"),
+    mirrored(
+        TRAINS + "coin = torch.randint(2, (len(x), 1, 1, 1))\n        return self.D(coin * x + (1 - coin) * x.flip(-1))"
+    ),
+    mirrored(
+        TRAINS
+        + "y = x.clone()\n        c = torch.rand(len(x)) < 0.5\n        y[c] = x[c].flip(3)\n        return self.D(y)"
+    ),
+    mirrored(
+        TRAINS
+        + "w = range(x.shape[3] - 1, -1, -1)\n        coin = torch.bernoulli(torch.full((len(x),), 0.5)).bool()\n"
         "        return torch.where(coin, self.D(x[..., list(w)]), self.D(x))"
     ),
 ]
@@ -87,20 +98,37 @@ wrong_3 = {
     mirrored("return self.D(x)"): "mirrored 0% of the images",
     mirrored(TRAINS + "return self.D(x.flip(3))"): "mirrored 100% of the images",
     mirrored(COIN + "return self.D(torch.where(coin, x.flip(3), x))"): "self.training says which mode",
-    mirrored("if self.training:\n            return self.D(x)\n        " + COIN + "return self.D(torch.where(coin, x.flip(3), x))"): "self.training",
+    mirrored(
+        "if self.training:\n            return self.D(x)\n        "
+        + COIN
+        + "return self.D(torch.where(coin, x.flip(3), x))"
+    ): "self.training",
     mirrored(TRAINS + COIN + "return self.D(torch.where(coin, x.flip(2), x))"): "That is upside down.",
     mirrored(TRAINS + COIN + "return self.D(torch.where(coin, x.flip(2, 3), x))"): "That is a half turn.",
     mirrored(TRAINS + "return self.D(x.flip(3) if torch.rand(1) < 0.5 else x)"): "a new coin for each image",
-    mirrored(TRAINS + "return self.D(torch.where(self.c < 0.5, x.flip(3), x))", "        self.c = torch.rand(1000, 1, 1, 1)\n"): "a new coin",
-    mirrored(TRAINS + "coin = torch.rand(x.shape) < 0.5\n        return self.D(torch.where(coin, x.flip(3), x))"): "as a whole",
-    mirrored(TRAINS + "coin = torch.rand(len(x), 1, 1, 1) < 0.2\n        return self.D(torch.where(coin, x.flip(3), x))"): "for each image",
+    mirrored(
+        TRAINS + "return self.D(torch.where(self.c < 0.5, x.flip(3), x))",
+        "        self.c = torch.rand(1000, 1, 1, 1)\n",
+    ): "a new coin",
+    mirrored(
+        TRAINS + "coin = torch.rand(x.shape) < 0.5\n        return self.D(torch.where(coin, x.flip(3), x))"
+    ): "as a whole",
+    mirrored(
+        TRAINS + "coin = torch.rand(len(x), 1, 1, 1) < 0.2\n        return self.D(torch.where(coin, x.flip(3), x))"
+    ): "for each image",
     mirrored(TRAINS + COIN + "return self.D(torch.where(coin, x.flip(3), x).detach())"): "The slope is cut off",
-    mirrored(TRAINS + COIN + "with torch.no_grad():\n            return self.D(torch.where(coin, x.flip(3), x))"): "The slope is cut off",
-    mirrored(TRAINS + COIN + "return self.D(torch.tensor(torch.where(coin, x.flip(3), x).tolist()))"): "The slope is cut off",
+    mirrored(
+        TRAINS + COIN + "with torch.no_grad():\n            return self.D(torch.where(coin, x.flip(3), x))"
+    ): "The slope is cut off",
+    mirrored(
+        TRAINS + COIN + "return self.D(torch.tensor(torch.where(coin, x.flip(3), x).tolist()))"
+    ): "The slope is cut off",
     mirrored(TRAINS + COIN + "return torch.where(coin, x.flip(3), x)"): "it gives a tensor (1000, 1, 4, 4)",
     mirrored("return x"): "it gives a tensor (1000, 1, 4, 4)",
     mirrored(TRAINS + "return self.D(x).flip(3)"): "IndexError",
-    mirrored(TRAINS + "c = torch.rand(len(x)) < 0.5\n        x[c] = x[c].flip(3)\n        return self.D(x)"): "in place",
+    mirrored(
+        TRAINS + "c = torch.rand(len(x)) < 0.5\n        x[c] = x[c].flip(3)\n        return self.D(x)"
+    ): "in place",
     mirrored(TRAINS + COIN + "return self.D(torch.where(coin, x.flip(3), x)) * float('nan')"): "NaN comes of",
     mirrored(TRAINS + "return self.D(x).mean().item()"): "RuntimeError",
     mirrored("if self.training:\n            return self.D(x)"): "it gives None",
