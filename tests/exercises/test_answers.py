@@ -27,7 +27,6 @@ NOT_YET = [  # to be converted; none is added
     "02_mode_collapse",
     "03_dcgan",
     "04_conditional_gan",
-    "06_distances_and_penalties",
     "07_gan_clinic",
     "08_evaluation",
     "09_overfitting",
