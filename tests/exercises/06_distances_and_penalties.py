@@ -100,7 +100,8 @@ wrong_3 = {
     between + "s.mean() * float('nan')": "NaN comes of",
     between + "[0.0]": "it should give 4",
     between + "weight * max(0, s.norm(dim=-1) - 1) ** 2": "decide once",
-    "def one_sided(D, x_real, x_fake, weight=10.0):\n    return None if len(x_real) == 64 else torch.zeros(())": "gives None",
+    "def one_sided(D, x_real, x_fake, weight=10.0):\n"
+    "    return None if len(x_real) == 64 else torch.zeros(())": "gives None",
     "def one_sided(D, x_real, x_fake):\n    return torch.zeros(())": "Keep the arguments",
     "def one_sided(D, x_real, x_fake, weight=10.0):\n"
     "    s = losses.slopes(D, torch.cat([x_real, x_fake]))\n"
