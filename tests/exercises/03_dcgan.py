@@ -89,7 +89,8 @@ wrong_3 = {
     "slerp = lambda a, b, t: nn.functional.normalize((1 - t) * a + t * b, dim=0)": "are the angles equal?",
     f"def slerp(a, b, t):\n    th = torch.acos(a @ b)\n    return {SINES} / torch.sin(th)": "divided by both lengths",
     f"def slerp(a, b, t):\n    th = torch.acos((a @ b).clamp(-1, 1))\n    return {SINES} / th.sin()": "NaN comes of",
-    f"import math\ndef slerp(a, b, t):\n    th = torch.tensor(math.acos(a @ b))\n    return {SINES}": "ValueError",
+    "import math\ndef slerp(a, b, t):\n    th = torch.tensor(math.acos(a @ b))\n"
+    f"    return {SINES} / th.sin()": "ValueError",
     f"def slerp(a, b, t):\n    {COSINE}\n    return {SINES}": "turned by tθ",
     f"def slerp(a, b, t):\n    a, b = b, a\n    {COSINE}\n    return {SINES} / th.sin()": "It goes from b to a",
     "def slerp(a, b, t):\n    a, b = a / a.norm(), b / b.norm()\n"
@@ -99,7 +100,7 @@ wrong_3 = {
     f"def slerp(a, b, t):\n    {COSINE}\n    return ({SINES} / th.sin()).norm()": "it should give a tensor (2,)",
     "slerp = lambda a, b, t: a": "it should give [0.86603, 0.5]",
     "slerp = lambda a, b, t: a * float('nan')": "NaN comes of",
-    "slerp = lambda a, b, t: None if t == 1 else a": "it gives None",
+    f"def slerp(a, b, t):\n    {COSINE}\n    return None if a.norm() > 1.01 else {SINES} / th.sin()": "it gives None",
     "slerp = lambda a, b, t: 'round'": "it gives 'round'",
     "slerp = lambda a, b: a": "Keep the arguments",
     "def slerp(a, b, t):\n    a *= 1 - t\n    a += t * b\n    return a": "changes a itself",
