@@ -64,7 +64,7 @@ def report(seconds: float = 1.0) -> str:
         times = json.loads(TIMES.read_text())
         ratio = times["speed"] / here
         lines += ["", "Top to bottom, the notebooks should take about:"]
-        lines += [f"  {name:<24}{max(1, round(s * ratio)):>4} s" for name, s in times["seconds"].items()]
+        lines += [f"  {name:<32}{max(1, round(s * ratio)):>4} s" for name, s in times["seconds"].items()]
     if memory() < 1.2:
         lines += ["", "Below 1.2 GiB a notebook may be stopped half way: close the others first."]
     return "\n".join(lines)
