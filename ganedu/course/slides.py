@@ -152,7 +152,8 @@ def _code(source: str) -> str:
 def _formula(tex: str, display: str = "inline") -> str:
     from latex2mathml.converter import convert
 
-    return FUNCTION.sub(r'\1<mspace width="0.167em"/>', convert(NARROW.sub(r"\\math\1{\2}", tex), display=display))
+    known = NARROW.sub(r"\\math\1{\2}", tex).replace("{aligned}", "{align*}")  # the same to look at, and known
+    return FUNCTION.sub(r'\1<mspace width="0.167em"/>', convert(known, display=display))
 
 
 def _markdown(text: str) -> str:

@@ -126,3 +126,9 @@ def test_the_command_writes_one_file(course, capsys):
 def test_what_does_not_do_is_refused(given, hint, course, capsys):
     assert main(["slides", *given]) == 2 and hint in capsys.readouterr().err
     assert [p.name for p in course.iterdir()] == ["notebooks"]
+
+
+def test_aligned_lines_are_rows_of_a_table():
+    """latex2mathml knows align*, and prints the ampersands of aligned."""
+    html = slides._formula(r"\begin{aligned} a &= b \\ &\le c \end{aligned}", "block")
+    assert html.count("<mtr>") == 2 and "&amp;" not in html and "<mi>&</mi>" not in html
