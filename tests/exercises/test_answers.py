@@ -57,6 +57,13 @@ def run(source: str, namespace: dict, name: str) -> str:
     return printed.getvalue().strip()
 
 
+@pytest.fixture(autouse=True)
+def style_of_others():
+    """Cells set matplotlib's style for good; the tests that come after draw by their own."""
+    with matplotlib.rc_context():
+        yield
+
+
 @functools.lru_cache(maxsize=1)
 def ready(stem: str) -> dict:
     """The namespace in which what checks and answers need of the notebook has run, and nothing else."""
