@@ -350,10 +350,7 @@ def parser() -> argparse.ArgumentParser:
 
     _arguments_of_slides(command(slides, "write a notebook's path as one page of slides, which needs no network"))
 
-    p = command(student, "write the notebooks without their solutions")
-    p.add_argument("dir", type=_path, metavar="DIR")
-    p.add_argument("--nbgrader", action="store_true", help="as a course of nbgrader, whose tests are the checks")
-    p.add_argument("--force", action="store_true", help="overwrite notebooks that are there")
+    _arguments_of_student(command(student, "write the notebooks without their solutions"))
     return top
 
 
@@ -385,6 +382,12 @@ def _arguments_of_train(p: argparse.ArgumentParser) -> None:
 def _arguments_of_slides(p: argparse.ArgumentParser) -> None:
     p.add_argument("notebook", metavar="NN", help="its number (04) or how its name begins (conditional)")
     p.add_argument("--out", type=_path, metavar="FILE", help="the page, ending with .html (runs/NN_....html)")
+
+
+def _arguments_of_student(p: argparse.ArgumentParser) -> None:
+    p.add_argument("dir", type=_path, metavar="DIR")
+    p.add_argument("--nbgrader", action="store_true", help="as a course of nbgrader, whose tests are the checks")
+    p.add_argument("--force", action="store_true", help="overwrite notebooks that are there")
 
 
 def _arguments_of_sample(p: argparse.ArgumentParser) -> None:

@@ -45,9 +45,7 @@ def check(verdict: Callable[[], str]) -> Callable[[], str]:
     @functools.wraps(verdict)
     def never_raises():
         try:
-            with warnings.catch_warnings(
-                action="ignore"
-            ):  # a right answer may draw some, which graders take for errors
+            with warnings.catch_warnings(action="ignore"):  # a right answer may draw some: errors to a grader
                 return verdict()
         except Wrong as e:
             return f"Wrong: {e}"
@@ -147,11 +145,7 @@ def agree(
             raise Wrong(f"{where} it gives {_difference(given, wanted)} {said}".rstrip())
     for where, name, given, wanted in slopes_of:
         if wanted is not None and not _near(torch.zeros_like(wanted) if given is None else given, wanted, tolerance):
-            but = (
-                f"its slope by {name} is {_difference(given, wanted)}"
-                if given is not None
-                else f"it has no slope. {CUT}"
-            )
+            but = f"it has no slope. {CUT}" if given is None else f"its slope by {name} is {_difference(given, wanted)}"
             raise Wrong(f"{where} the value is right, but {but}")
 
 

@@ -18,7 +18,7 @@ import pytest
 import torch
 from dependence import needed
 
-from ganedu.course import notebooks
+from ganedu.course import notebooks, path
 
 HERE = Path(__file__).parent
 NOTEBOOKS = {p.stem: p for p in sorted((HERE.parents[1] / "notebooks").glob(notebooks.PATTERN))}
@@ -37,14 +37,14 @@ def answers(stem: str) -> dict[int, tuple[list[str], dict[str, str]]]:
 
 
 def of_kind(cells, kind: str) -> list[int]:
-    return [i for i, cell in enumerate(cells) if kind in cell.metadata.get("tags", ())]
+    return [i for i, cell in enumerate(cells) if kind in path.tags(cell)]
 
 
 @functools.cache
 def cells(stem: str):
     """The notebook's code cells, solutions left out."""
     code = [c for c in nbformat.read(NOTEBOOKS[stem], as_version=4).cells if c.cell_type == "code"]
-    return [c for c in code if "solution" not in c.metadata.get("tags", ())]
+    return [c for c in code if "solution" not in path.tags(c)]
 
 
 def run(source: str, namespace: dict, name: str) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from ganedu.course.path import tags
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TAGS = {
@@ -29,10 +31,6 @@ def read(path):
 
 def code(notebook):
     return [c for c in notebook.cells if c.cell_type == "code"]
-
-
-def tags(cell):
-    return cell.metadata.get("tags", [])
 
 
 def text(cell):

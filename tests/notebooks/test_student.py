@@ -8,13 +8,10 @@ import turns
 from nbclient import NotebookClient
 
 from ganedu.course import notebooks
+from ganedu.course.path import tags
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob(notebooks.PATTERN))
 TURNS = turns.of_today(NOTEBOOKS[0].parent, [p.stem for p in NOTEBOOKS])
-
-
-def tags(cell):
-    return set(cell.metadata.get("tags", []))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
