@@ -8,3 +8,15 @@ from pathlib import Path
 
 # What ships beside the code: data, the zoo, the playground's games, the notebooks' tables (lookup), report.ipynb.
 ASSETS = Path(__file__).parent / "assets"
+
+# Modules that have moved into a room: the old import still works.
+_MOVED = {"densities": "toys", "worlds": "toys", "stacked": "toys", "fetch": "data", "folders": "data", "shapes": "data",
+          "photos": "data"}  # fmt: skip
+
+
+def __getattr__(name: str):
+    if name in _MOVED:
+        import importlib
+
+        return importlib.import_module(f".{_MOVED[name]}.{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from .. import plots
 from ..metrics import nearest
-from .checks import label_shares, pushes, worst_class
+from .checks import worst_class
 from .watch import REPEATS, Skip
+from .wiring import label_shares, pushes
 
 SIZE, DPI = (3.6, 1.8), 80  # inches; small enough for five cards on a screen
 STYLE = {"font.size": 9, "figure.titlesize": 10, "lines.linewidth": 1.2, "legend.frameon": False,
@@ -274,7 +275,7 @@ def _noise(fig, case) -> str:
     """Two coordinates of the latents in two steps: where crosses sit in circles, they are the same."""
     (r,) = case.need("round")
     title = "The second step's latents are the first's"
-    first, second = (torch.cat([z.flatten(1) for z in zs])[:40, :2].float() for zs in r.z)
+    first, second = (torch.cat([z.flatten(1) for z in zs])[:40, :2].float() for zs in r.z[:2])
     ax = fig.subplots()
     ax.plot(*plots.array(first).T, "o", color="none", mec=plots.GREY, ms=8, label="first step")
     ax.plot(*plots.array(second).T, "x", color=plots.FAKE, ms=5, label="second step")

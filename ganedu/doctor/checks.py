@@ -1,7 +1,7 @@
-"""The doctor's checks, one symptom each: functions of a `doctor.Case` that yield (key, what was seen).
+"""The doctor's checks of what comes out, one symptom each: functions of a `doctor.Case`, they yield (key, seen).
 
-They look at what a run does and what comes out of it, never at a name. A check raises `Skip` where it lacks material.
-Where it sees less than would make a run sick it yields a third item, the lesser kind: (key, what was seen, "remark").
+They look at data, networks, samples and records, never at a name; those of the step are in `ganedu.doctor.wiring`. A check
+raises `Skip` where it lacks material. Where it sees less than would make a run sick it yields a third item, the lesser kind: (key, what was seen, "remark").
 """
 
 import math
@@ -10,142 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from ..metrics import auc, nearest
-from .watch import REPEATS, Skip, as_rows, nearest_other, pixel_correlation
+from . import wiring
+from .outputs import as_rows, logits, nearest_other, pixel_correlation
+from .players import INPLACE
+from .watch import REPEATS, Skip
+from .wiring import BATCHNORM
 
+FEW_IMAGES = 64  # so many different images, or fewer, can only be copied
+ENDS = {"Tanh": (-1, 1), "Sigmoid": (0, 1), "Hardtanh": (-1, 1), "Clamp": (-1, 1), "Hardsigmoid": (0, 1)}  # of a G
 EARLY = 200  # steps before which alike fakes are no finding: many a generator starts from one grey image
 
 
 def _std(x: Tensor) -> float:
     return float(x.float().std())
-
-
-# ------------------------------------------------------------------------------------------- the wiring of the step
-
-
-def updates(case):
-    r, flat = case.need("round", "flat")
-    for name, other in (("G", "D"), ("D", "G")):
-        if not all(p.isfinite().all() for p in case.networks[name].parameters()):
-            continue  # such a weight stays as it is whatever it learns, and is a finding of its own
-        if r.moved[name] == 0 and flat.moved[name] > 0:  # it is wired, but its loss is flat where it stands
-            yield "vanishing", f"In {REPEATS} steps no weight of {name} changed; with logits near 0.5 it would."
-        elif r.moved[name] == 0:
-            yield "not_updated", f"In {REPEATS} steps no weight of {name} changed."
-        if r.by_other[name] > 0:
-            yield ("moved_by_other", f"The step that follows {other}'s loss also changed weights of {name}, by up "
-                   f"to {r.by_other[name]:.2g}.")  # fmt: skip
-    if r.calls and r.taught and r.moved["G"] > 0 and not r.asked:
-        yield "no_adversary", "G moved, but no gradient of its loss came through D."
-
-
-def gradients_left_over(case):
-    (r,) = case.need("round")
-    for name in sorted(r.leftover):
-        yield "leftover_gradient", f"{name}'s gradient still held that of an earlier loss."
-    if r.wasted and "G" not in r.leftover:
-        yield "wasted_gradient", f"In {r.wasted} of D's steps its loss went back into G as well."
-
-
-def pushes(case) -> tuple[float, float, float]:
-    """Which way losses push D's logits: D's on real (healthy: up), D's on fakes (down), G's on fakes (up).
-
-    NaN where no such samples reached D.
-    """
-    (flat,) = case.need("flat")
-    return tuple(-float(flat.rows(*which)[3].mean()) for which in (("D", False), ("D", True), ("G", True)))
-
-
-def signs(case):
-    """Healthy losses push D's logits up on real, down on fakes in D's loss, up on fakes in G's.
-
-    Read where logits are about `LEVEL`, so that no loss is flat; where they stand now they must not say the contrary:
-    some losses pull towards a target in the middle.
-    """
-    r, (real, fake, wish) = *case.need("round"), pushes(case)
-    _, fake_now, wish_now = (-float(r.rows(*which)[3].mean()) for which in (("D", False), ("D", True), ("G", True)))
-    if math.isnan(real) and math.isnan(fake):
-        raise Skip("could not tell which of D's inputs are real and which fake")
-    if not all(case.flat.rows("D", which)[3].isfinite().all() for which in (False, True)):
-        raise Skip("slopes of D's loss are not finite")
-    if abs(real) > 0 and not abs(fake) > 0:
-        yield "fakes_ignored", "D's loss pushes its logit on real samples, and not at all on fakes."
-    if fake * wish > 0 and not fake_now * wish_now < 0:
-        way = "up" if wish > 0 else "down"
-        yield "cooperation", f"On fakes, D's loss and G's both push the logit {way}."
-    elif real < 0 < fake and not fake_now < 0:
-        yield "exchanged", "D's loss pushes its logit down on real samples and up on fakes."
-
-
-def fixed_noise(case):
-    (r,) = case.need("round")
-    first, second = (torch.cat([z.flatten(1) for z in zs]) for zs in r.z)
-    share = float((nearest(second, first)[0] == 0).float().mean())
-    if share > 0.5:
-        yield "fixed_noise", f"{share:.0%} of the second step's latents had been in the first."
-
-
-def label_shares(case) -> tuple[Tensor, Tensor]:
-    """Shares of the labels that D was given with real samples, and with fakes, (K,) each."""
-    (r,) = case.need("round")
-    y_real, y_fake = (r.rows("D", fake)[1] for fake in (False, True))
-    if y_real is None or y_fake is None:
-        raise Skip("D is given no labels")
-    y_real, y_fake = (y.flatten(1).argmax(1) if y.ndim > 1 else y.long() for y in (y_real, y_fake))
-    k = int(max(y_real.max(), y_fake.max())) + 1
-    return tuple(torch.bincount(y, minlength=k).double() / len(y) for y in (y_real, y_fake))
-
-
-def label_leak(case):
-    p, q = label_shares(case)
-    distance = float((p - q).abs().sum()) / 2
-    if distance > 0.5:
-        yield "label_leak", f"The labels alone tell real from fake in {(1 + distance) / 2:.0%} of the cases."
-
-
-def mode_of_players(case):
-    (r,) = case.need("round")
-    fickle = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-    for name in sorted(r.evaluating):
-        if any(isinstance(m, fickle) for m in getattr(case, name).modules()):
-            yield "eval_mode", f"{name} has layers that differ in training, and trains in eval mode."
-
-
-def sigmoid_twice(case):
-    """A loss on logits has the slope sigma(d) - t at real samples, with a target t near 1; -1 / d if d is a chance."""
-    d_real, d_fake = case.need("d_real", "d_fake")
-    both = torch.cat([d_real.flatten(), d_fake.flatten()])
-    if case.D_ends != "Sigmoid" or float(both.min()) < 0 or float(both.max()) > 1:
-        return
-    seen = f"D ends in a sigmoid, its outputs lie in {float(both.min()):.2f} to {float(both.max()):.2f}"
-    if case.round is None:
-        yield "double_sigmoid", f"{seen}; a fault only if the loss takes logits.", "remark"
-        return
-    _, _, d, slope = case.round.rows("D", False)
-    if not len(d):
-        raise Skip("D's loss has no real samples")
-    target = d.sigmoid() - slope
-    if _std(target) < 1e-3 and 0.6 < abs(float(target.mean())) < 1.3:
-        yield "double_sigmoid", f"{seen}, and the loss treats them as logits."
-
-
-def limit_on_the_slope(case):
-    """A loss linear in d, and nothing that limits how steep D may become: no penalty, clipping or spectral norm."""
-    r, flat, far = case.need("round", "flat", "far")
-    near, away = ([a.rows("D", fake)[3] for fake in (False, True)] for a in (flat, far))
-    if any(len(g) < 2 for g in (*near, *away)):
-        raise Skip("D's loss lacks real samples or fakes")
-    linear = all(float((a - b.mean()).abs().max()) < 1e-3 * float(b.abs().mean())
-                 for a, b in zip(away, near, strict=True))  # fmt: skip
-    if not linear or any(c.penalty for c in r.calls):
-        return
-    weights = [p.detach() for p in case.D.parameters() if p.ndim > 1]
-    ends = [float(p.abs().max()) for p in weights]
-    clipped = max(ends) < 0.2 and max(ends) - min(ends) < 1e-6  # every matrix ends at the same value
-    if clipped or any(hasattr(m, "parametrizations") for m in case.D.modules()):
-        return
-    d = torch.cat([r.rows("D", fake)[2] for fake in (False, True)])
-    yield ("no_limit", f"The loss is linear in D's score, which reaches {float(d.abs().max()):.3g}, and no "
-           "penalty, clipping or spectral norm limits its slope.")  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------------- data and range
@@ -178,12 +55,14 @@ def value_range(case):
             if math.isfinite(by * off) and not (0.5 < by < 2) and not (0.5 < off < 2):
                 yield ("range_mismatch", f"Fakes are rescaled by {by:.2g} on their way into D: their spread there "
                        f"is {_std(entered):.2g}, that of real samples {_std(real):.2g}.")  # fmt: skip
-    if not case.images or case.G_ends != "Tanh":
+    if not case.images or case.G_ends not in ENDS:
         return
     low, high = float(x_real.min()), float(x_real.max())
-    if low >= -1e-3 or high > 1.5 or low < -1.5:
-        yield ("range_mismatch", f"Real images lie in {low:.2f} to {high:.2f}; G ends in tanh, which gives -1 to "
-               f"1 (these fakes: {float(fake.min()):.2f} to {float(fake.max()):.2f}).")  # fmt: skip
+    least, most = ENDS[case.G_ends]
+    width = most - least
+    if low < least - 0.25 * width or high > most + 0.25 * width or low > least + 0.499 * width:
+        yield ("range_mismatch", f"Real images lie in {low:.2f} to {high:.2f}; G ends in {case.G_ends.lower()}, "
+               f"which gives {least} to {most} (these fakes: {float(fake.min()):.2f} to {float(fake.max()):.2f}).")  # fmt: skip
 
 
 def bounds(case):
@@ -192,11 +71,44 @@ def bounds(case):
         raise Skip("only images have bounds")
     low, high, end = float(x_real.min()), float(x_real.max()), case.G_ends
     beyond = max(float(fake.max()) - high, low - float(fake.min())) / max(high - low, 1e-12)
-    if end in ("LeakyRelu", "Relu", "Elu", "Softplus", "Gelu", "Silu") or (
-        beyond > 0.5 and end not in ("Tanh", "Sigmoid", "Clamp", "Hardtanh")
-    ):
+    one_sided = end in ("LeakyRelu", "Relu", "Elu", "Softplus", "Gelu", "Silu") and (beyond > 0.05 or low < -0.05)
+    if one_sided or (beyond > 0.5 and end not in ENDS):
         yield ("unbounded_output", f"Fakes lie in {float(fake.min()):.2f} to {float(fake.max()):.2f}, real ones "
                f"in {low:.2f} to {high:.2f}; G ends in {end or 'an unknown operation'}.")  # fmt: skip
+
+
+def normalised_output(case):
+    case.need("fake")
+    if case.images and "BatchNorm" in case.G_before + case.G_ends:
+        yield (
+            "batchnorm_at_output",
+            (
+                f"G's last layers are a batch norm and {case.G_ends.lower()}: in every batch the images are told their "
+                "mean and spread."
+                if case.G_ends in ENDS
+                else "G ends in a batch norm."
+            ),
+        )
+
+
+def frame(case):
+    """Pixels at the border that are one and the same in all real images, cut off from the picture, not so in fakes."""
+    fake, x_real = case.need("fake", "x_real")
+    if not case.images or fake.shape[1:] != x_real.shape[1:] or min(x_real.shape[-2:]) < 8:
+        raise Skip("only images of the data's shape have a border to compare")
+    x, f = x_real.float(), fake.float()
+    width = float(x.max() - x.min())
+    for name, ring, inner in (
+        ("top", x[..., 0, 1:-1], x[..., 1:4, 1:-1]),
+        ("left", x[..., 1:-1, 0], x[..., 1:-1, 1:4]),
+    ):
+        of_fake = f[..., 0, 1:-1] if name == "top" else f[..., 1:-1, 0]
+        flat = float(ring.std()) < 1e-6  # of all images, all places
+        cut = float((inner.mean() - ring.mean()).abs()) > 0.15 * width and float(inner.std(0).mean()) > 0.02 * width
+        if flat and cut and float((of_fake - ring.mean()).abs().mean()) > 0.02 * width and case.steps >= EARLY:
+            yield ("giveaway", f"The {name} row of pixels is {float(ring.mean()):.2f} in every real image and differs "
+                   f"by {float((of_fake - ring.mean()).abs().mean()):.2g} in the fakes.")  # fmt: skip
+            return
 
 
 def condition(case):
@@ -229,25 +141,13 @@ def finite(case):
             return
 
 
-def gradient_sizes(case):
-    (r,) = case.need("round")
-    for name, norm in r.norms.items():
-        if norm > 1e4:
-            yield "exploding", f"The gradient of {name} has norm {norm:.2g}."
-    slope = r.rows("G", True)[3]
-    d_real, d_fake = case.need("d_real", "d_fake")
-    if len(slope) and float(slope.abs().mean()) < 0.02 and auc(d_real.flatten(), d_fake.flatten()) > 0.95:
-        yield "vanishing", f"The slope of G's loss in D's logit is {float(slope.abs().mean()):.2g} on average."
-
-
 def balance(case):
     d_real, d_fake = (d.flatten() for d in case.need("d_real", "d_fake"))
     sure = auc(d_real, d_fake)
     if sure > 0.999:
         yield "d_winning", f"D ranks a real sample above a fake in {sure:.1%} of all pairs."
-    elif sure < 0.05 and case.round is None:
-        kind = "symptom" if case.steps >= EARLY else "remark"
-        yield "exchanged", f"D ranks a real sample above a fake in only {sure:.1%} of all pairs.", kind
+    elif sure < 0.05 and case.round is None:  # or D lags behind: the step would tell
+        yield "exchanged", f"D ranks a real sample above a fake in only {sure:.1%} of all pairs.", "remark"
     if case.steps > EARLY and _std(torch.cat([d_real, d_fake])) < 1e-4:
         yield "d_idle", f"D's outputs differ by {_std(torch.cat([d_real, d_fake])):.1g} over all samples."
 
@@ -310,11 +210,115 @@ def memorised(case):
 
 def statistics(case):
     fake, settled = case.need("fake", "settled")
-    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in case.G.modules()):
+    norms = [m for m in case.networks["G"].modules() if isinstance(m, BATCHNORM)]
+    if not norms:
         raise Skip("G has no batch norm")
     change = float((fake - settled).abs().mean()) / max(_std(fake), 1e-12)
-    if change > 0.5 and case.steps >= EARLY:
-        yield "stale_statistics", f"In eval mode pixels differ by {change:.0%} of their spread."
+    if change <= 0.5 or case.steps < EARLY:
+        return
+    seen = f"In eval mode pixels differ by {change:.0%} of their spread"
+    never = all(m.num_batches_tracked is not None and int(m.num_batches_tracked) == 0 for m in norms)
+    averaged = case.round is not None and "G" not in case.round.called and case.round.moved["G"] > 0
+    if never or averaged:
+        why = "its statistics are those it was made with" if never else "the step moves its weights and not these"
+        yield "stale_statistics", f"{seen}, and {why}.", "symptom"
+    else:
+        yield "stale_statistics", f"{seen}."
+
+
+def few_images(case):
+    """So few different images that a sample of the data is full of doubles."""
+    (x_real,) = case.need("x_real")
+    if not case.images or len(x_real) < 4 * FEW_IMAGES:
+        raise Skip("only a sample of many images shows how many there are")
+    n = len(x_real.unique(dim=0))
+    if n < FEW_IMAGES:
+        yield "few_images", f"Of {len(x_real)} real images drawn only {n} are different."
+
+
+def resting(case):
+    """Layers that look as torch draws them, in a network whose others do not: uniform within 1 / sqrt(fan in)."""
+    if case.round is not None:
+        raise Skip("the step shows what moves")
+    if case.steps < EARLY:
+        raise Skip("too few steps are recorded")
+    for name in ("G", "D"):
+        if name not in case.networks:
+            continue
+        fresh = {k: _as_drawn(m) for k, m in case.networks[name].named_modules() if _drawn_by_torch(m)}
+        if len(fresh) > 1 and all(fresh.values()):
+            yield "not_updated", f"All weights of {name} look as torch draws them, after {case.steps:.0f} steps."
+        elif any(fresh.values()):
+            yield ("part_never_moves", f"{name}'s {wiring.names([k + '.weight' for k, f in fresh.items() if f])} look "
+                   f"as torch draws them, after {case.steps:.0f} steps; the other layers do not.")  # fmt: skip
+
+
+def _drawn_by_torch(m) -> bool:
+    return isinstance(m, nn.Linear | nn.modules.conv._ConvNd) and m.weight.numel() >= 200
+
+
+def _as_drawn(m) -> bool:
+    """Whether a weight is uniform in +-1 / sqrt(fan in): its ends, its spread and its shape, as a rule at 1 in 10^4."""
+    w = m.weight.detach().double().flatten()
+    end = nn.init._calculate_fan_in_and_fan_out(m.weight)[0] ** -0.5
+    if not w.isfinite().all() or float(w.abs().max()) > end * (1 + 1e-6):
+        return False
+    steps = torch.arange(1, len(w) + 1, dtype=torch.float64, device=w.device) / len(w)
+    return float((w.sort().values / end / 2 + 0.5 - steps).abs().max()) < 2.2 / len(w) ** 0.5  # Kolmogorov
+
+
+def piled_up(case):
+    """Gradients that hold many steps' worth: a loss whose slope is 1 at most has a smaller one."""
+    if case.round is not None:
+        raise Skip("the step shows what is left over")
+    G, D, x_real, _ = case.need("G", "D", "x_real", "fake")
+    held = {name: _norm(p.grad for p in case.networks[name].parameters()) for name in ("G", "D")}
+    if not any(held.values()):
+        raise Skip("no gradients are kept")
+    d_fake = logits(D(logits(G(case.z, *case.asked))))
+    d_real = logits(D(x_real[: len(d_fake)]))
+    lengths = {"G": _gradient(d_fake, G), "D": _gradient(d_fake, D) + _gradient(d_real, D)}
+    for name, most in lengths.items():
+        if math.isfinite(held[name]) and held[name] > 20 * most > 0:
+            yield ("leftover_gradient", f"The gradient kept in {name} is {held[name] / most:.0f} times as long as one "
+                   "of a loss with slope 1.", "symptom")  # fmt: skip
+
+
+def _gradient(d: Tensor, network: nn.Module) -> float:
+    """Length of the gradient of D's mean output by a network's weights."""
+    weights = [p for p in network.parameters() if p.requires_grad]
+    return _norm(torch.autograd.grad(d.mean(), weights, retain_graph=True, allow_unused=True))
+
+
+def _norm(grads) -> float:
+    norms = [g.detach().float().norm() for g in grads if g is not None]
+    return float(torch.stack(norms).norm()) if norms else 0.0
+
+
+def wild(case):
+    """Losses far beyond what an undecided D costs, up and down; fakes that one or two steps throw about."""
+    losses = {k: torch.tensor(v, dtype=torch.float64) for k, v in case.history.items() if k in ("loss_D", "loss_G")}
+    known = case.round is not None and EARLY <= case.steps < math.inf
+    if known and (moved := wiring.jump(case)) > 0.5:
+        yield "exploding", f"In {REPEATS} steps G's images changed by {moved:.0%} of the data's spread."
+        return
+    if len(losses) < 2 or case.steps < EARLY or any(float(v.min()) < 0 for v in losses.values()):
+        return  # a loss below 0 is a difference of scores, and has no scale of its own
+    late = {k: v[len(v) // 2 :] for k, v in losses.items()}
+    if all(float(v.quantile(0.95)) > 20 for v in late.values()):
+        ends = ", ".join(f"{k} up to {float(v.max()):.3g}" for k, v in late.items())
+        yield "exploding", f"In the second half of the records {ends}: no D that is unsure costs that much."
+
+
+def raises(case):
+    """What an exception of the step says for certain."""
+    if any(words in case.failed for words in INPLACE):
+        yield "step_raises_inplace", case.failed.partition(". Usually")[0][:200] + "."
+
+
+def kept_graphs(case):
+    if case.graphs:
+        yield "history_keeps_graph", f"{', '.join(case.graphs)}: values are tensors that keep the graph they came from."
 
 
 def oscillation(case):
@@ -330,6 +334,8 @@ def oscillation(case):
             return
 
 
-CHECKS = (updates, gradients_left_over, signs, fixed_noise, label_leak, mode_of_players, sigmoid_twice,
-          limit_on_the_slope, shape, structure, value_range, bounds, condition, finite, gradient_sizes, balance,
-          records, collapse, memorised, statistics, oscillation)  # fmt: skip
+CHECKS = (raises, wiring.updates, wiring.gradients_left_over, wiring.signs, wiring.aims, wiring.forms,
+          wiring.fixed_noise, wiring.latents, wiring.label_leak, wiring.mode_of_players, wiring.mixed_batches,
+          wiring.sigmoid_twice, wiring.limit_on_the_slope, wiring.penalties, shape, structure, few_images, value_range,
+          bounds, normalised_output, frame, condition, wiring.gradient_sizes, balance, records, collapse, memorised,
+          statistics, resting, piled_up, wild, kept_graphs, oscillation)  # fmt: skip

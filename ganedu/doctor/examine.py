@@ -5,10 +5,10 @@ Everything is tried on copies. A check (`ganedu.doctor.checks`) is a small funct
 was seen), and a lesser kind where it is less sure. The table in `ganedu.doctor.findings` says which comes first.
 """
 
-import copy
 import inspect
 import math
 import os
+import re
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from ..sampling import device_of, seeded
 from . import material
-from .checks import CHECKS
+from .checks import CHECKS, finite
 from .findings import Finding, Report
-from .watch import Round, Skip, last_operation, logits, undisturbed, watch
+from .outputs import last_operation, last_operations, logits
+from .players import copies, meaning, put_back, undisturbed, unwrapped, ways
+from .watch import Round, Skip, watch
 
 N, FEW = 256, 8  # samples of each kind that the measures stand on; fewer than that say nothing
 
@@ -35,18 +37,22 @@ class Case:
     D: nn.Module | None
     x_real: Tensor | None = None
     labels: Tensor | None = None
+    z: Tensor | None = None  # the latents of the fakes, and the labels that G is asked for, () or (labels,)
+    asked: tuple | None = None
     fake: Tensor | None = None  # G's output as in training
     settled: Tensor | None = None  # and in eval mode
     d_real: Tensor | None = None
     d_fake: Tensor | None = None
     again: Tensor | None = None  # the same latents with other labels
-    G_ends: str = ""  # the last operation of each network, such as "Tanh"
+    G_ends: str = ""  # the last operation of each network, such as "Tanh", and G's last but one
+    G_before: str = ""
     D_ends: str = ""
     round: Round | None = None
     flat: Round | None = None  # with D's logits at one level, see watch.watch
     far: Round | None = None
     history: dict = field(default_factory=dict)
     networks: dict[str, nn.Module] = field(default_factory=dict)  # all of the run, as they are: to be looked at
+    graphs: list[str] = field(default_factory=list)  # records whose values keep the graph that they came from
     why_not: dict[str, str] = field(default_factory=dict)  # what is missing: why
     failed: str = ""  # what was given and does not run
 
@@ -69,6 +75,11 @@ class Case:
             missing = [f"{n} samples say little, {FEW} would do"]
         what = "Give both networks and data, with the step if you can: "
         return f"{'; '.join(dict.fromkeys(missing))}. {what}{material.USAGE}" if missing else ""
+
+    def blind(self, why: str) -> None:
+        """What the step did is worth no look."""
+        self.round = self.flat = self.far = None
+        self.why_not |= dict.fromkeys(("round", "flat", "far"), why)
 
     @property
     def unwatched(self) -> str:
@@ -104,7 +115,7 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
         from ..runs import recipes
 
         run = recipes.load_trainer(run)
-    case = Case(None, None, history=records)
+    case = Case(None, None, history=records, graphs=material.graphs(history))
     if run is not None:
         given, step = {**given, **run.players}, run.step_function
         case.history = records or material.records(run.history)[0]
@@ -116,13 +127,13 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
     dtype = _dtype_of(*(case.networks.get(name) for name in ("D", "G")))
     _measure(case, given, step, material.batch(x_real, labels, z, dtype), z_dim)
     skipped = {"history": f"no lists of numbers: {', '.join(others)}"} if others else {}
-    return Report(_findings(case, skipped), skipped, case)
+    return Report(_findings(case, skipped), skipped, case, len(CHECKS))
 
 
 def _findings(case: Case, skipped: dict[str, str]) -> list[Finding]:
     """What the checks find; what keeps one from looking joins `skipped`."""
     findings = []
-    for check in CHECKS:
+    for check in (finite, *CHECKS):
         try:
             with seeded(0):
                 for found in check(case):  # one at a time: what is found before a check fails stays
@@ -131,6 +142,8 @@ def _findings(case: Case, skipped: dict[str, str]) -> list[Finding]:
             skipped[check.__name__] = str(e)
         except Exception as e:  # somebody's network or records: one check fails, the others go on
             skipped[check.__name__] = f"{type(e).__name__}: {e}"
+        if check is finite and findings:  # of NaN every wiring looks wrong
+            case.blind("values are not finite")
     return findings
 
 
@@ -143,24 +156,48 @@ def _drawn(run, _case: Case) -> tuple:
 
 
 def _measure(case: Case, given: dict, step, batch: tuple, z_dim) -> None:
-    """Fill the case: copies, samples at rest, what the step does."""
+    """Fill the case: copies, what the step does, samples at rest."""
+    x_real, labels, z = batch
     for name in ("G", "D"):
         if name in case.networks:
-            _try(case, name, (name,), lambda case, name=name: [copy.deepcopy(case.networks[name])])
-    G, D, (x_real, labels, z) = case.G, case.D, batch
-    device = device_of(nn.ModuleList([m for m in (G, D) if m is not None]), x_real)
-    x_real, labels = (None if t is None else t.to(device) for t in (x_real, labels))
-    case.x_real, case.labels = x_real if x_real is None or not x_real.is_floating_point() else x_real.float(), labels
-    with undisturbed(0):
-        _try(case, "G", ("fake", "settled", "again"), _sample, z, z_dim or _z_dim(step, G))
-        _try(case, "D", ("d_real", "d_fake"), _judge)
-    if step is None or x_real is None or None in (G, D):
-        missing = "step" if step is None else "x_real" if x_real is None else "G" if G is None else "D"
-        case.why_not |= dict.fromkeys(("round", "flat", "far"), case.why_not.get(missing, f"no {missing} was given"))
-        return
-    players = {k: v for k, v in given.items() if v is not None}
-    batch = tuple(t[: _count(case) // 4] for t in (x_real, labels) if t is not None)
-    _try(case, "the step", ("round", "flat", "far"), lambda case: watch(step, players, batch))
+            setattr(case, name, copies(case.networks[name]) or case.networks[name])
+    networks = [m for m in (case.G, case.D) if m is not None]
+    device = device_of(nn.ModuleList(networks), x_real)
+    case.x_real, case.labels = (None if t is None else t.to(device) for t in (x_real, labels))
+    with put_back(*(m for m in networks if any(m is own for own in case.networks.values()))):  # what refuses a copy
+        if step is not None and not any(getattr(case, name) is None for name in ("x_real", "G", "D")):
+            players = {k: v for k, v in given.items() if v is not None}
+            _try(case, "the step", ("round", "flat", "far"), _watched, step, players)
+        else:
+            missing = "step" if step is None else next(n for n in ("x_real", "G", "D") if getattr(case, n) is None)
+            why = case.why_not.get(missing, f"no {missing} was given")
+            case.why_not |= dict.fromkeys(("round", "flat", "far"), why)
+        with undisturbed(0):
+            _try(case, "G", ("z", "asked", "fake", "settled", "again"), _sample, z, z_dim or _z_dim(step, case.G))
+            if case.x_real is not None and case.fake is not None:
+                case.x_real = _in_floats(case)
+                if case.fake.shape[1:] != case.x_real.shape[1:] and case.fake[0].numel() == case.x_real[0].numel():
+                    for name in ("fake", "settled", "again"):  # flat rows of pixels: as the images are
+                        if (t := getattr(case, name)) is not None:
+                            setattr(case, name, t.reshape(len(t), *case.x_real.shape[1:]))
+            _try(case, "D", ("d_real", "d_fake"), _judge)
+
+
+def _watched(case: Case, step, players: dict) -> tuple:
+    """What the step does with some rows of the data; with as many as its error speaks of, where it wants those."""
+    batch = [t for t in (case.x_real, case.labels) if t is not None]
+    first, rows = None, [_count(case) // 4]
+    while rows:
+        n = rows.pop(0)
+        for arguments in ways(step, players, tuple(t[:n] for t in batch)):
+            try:
+                return watch(step, players, arguments)
+            except Exception as e:
+                if first is None:
+                    first = e
+                    sizes = dict.fromkeys(int(k) for k in re.findall(r"\d+", str(e)))
+                    rows += [k for k in sizes if 2 <= k <= len(case.x_real) and k != n][:3]
+    raise first
 
 
 def _z_dim(step, G) -> int | None:
@@ -174,24 +211,44 @@ def _try(case: Case, what: str, names: tuple[str, ...], measure, *rest) -> None:
     try:
         for name, value in zip(names, measure(case, *rest), strict=True):
             setattr(case, name, value)
+            if value is None:
+                case.why_not.setdefault(name, f"{what} fails where D's output is moved")
     except Skip as e:
         case.why_not.update(dict.fromkeys(names, str(e)))
     except BaseException as e:  # somebody's step may call sys.exit()
         if isinstance(e, KeyboardInterrupt):
             raise
         why = " ".join(f"{what} raises {type(e).__name__}: {e}".split())[:400]  # in one line
-        case.failed = case.failed or why
+        means = meaning(e) if what == "the step" else ""
+        case.failed = case.failed or why + (f". Usually it means: {means}" if means else "")
         case.why_not.update(dict.fromkeys(names, why))
 
 
 def _sample(case: Case, z, z_dim) -> tuple:
     case.need("G")
-    if z is None and z_dim is None:
+    seen = [z for zs in (case.round.z if case.round is not None else ()) for z in zs]
+    if z is None and z_dim is None and not seen:
         raise Skip("neither z nor z_dim was given")
     to = {"device": device_of(case.G), "dtype": _dtype_of(case.G)}
-    if z is None:
-        z = torch.randn(_count(case), z_dim, **to)
-    z = z[:N].to(**to) if z.is_floating_point() else z[:N].to(to["device"])
+    if z is not None:
+        tries = [z[:N].to(**to) if z.is_floating_point() else z[:N].to(to["device"])]
+    elif z_dim is None:  # as the step draws them
+        tries = [torch.cat([t for t in seen if t.shape[1:] == seen[0].shape[1:]])[:N]]
+    else:
+        n, shapes = _count(case), [(z_dim,), (z_dim, 1, 1)]  # the second as DCGAN has it
+        shapes.sort(key=lambda shape: not any(t.shape[1:] == shape for t in seen))
+        drawn = torch.randn(n, z_dim, **to)
+        tries = [drawn.reshape(n, *shape) for shape in shapes]
+    first = None
+    for z in tries:
+        try:
+            return _sampled(case, z)
+        except Exception as e:
+            first = first or e
+    raise first
+
+
+def _sampled(case: Case, z: Tensor) -> tuple:
     y = labels = None
     if case.labels is not None and _takes_labels(case.G):
         labels = case.labels[torch.arange(len(z)) % len(case.labels)]
@@ -201,9 +258,34 @@ def _sample(case: Case, z, z_dim) -> tuple:
     again = None if y is None else _call(case.G, z, y).detach().float()
     if again is None:
         case.why_not["again"] = "G takes no labels, or there is only one"
-    case.G_ends = last_operation(fake)
-    settled = _call(copy.deepcopy(case.G).eval(), z, labels)
-    return fake.detach().float(), settled.detach().float(), again
+    case.G_ends, case.G_before = (*last_operations(fake, 2), "", "")[:2]
+    resting = copies(case.G)
+    if resting is None:
+        settled = _call(case.G.eval(), z, labels)
+        case.G.train()
+    else:
+        settled = _call(resting.eval(), z, labels)
+    return z, () if labels is None else (labels,), fake.detach().float(), settled.detach().float(), again
+
+
+def _in_floats(case: Case) -> Tensor:
+    """Real samples in float32; of bytes as the step makes them, or else on the scale of G's last operation."""
+    x = case.x_real
+    if x.is_floating_point():
+        return x.float()
+    entered = torch.empty(0) if case.round is None else case.round.rows("D", False)[0]
+    n = min(len(entered), len(x))
+    if n and entered[0].numel() == x[0].numel():  # a scale and an offset, found from the pairs
+        a, b = (t[:n].flatten().double() for t in (x, entered))
+        scale = ((a - a.mean()) * (b - b.mean())).sum() / (a - a.mean()).square().sum().clamp(min=1e-12)
+        moved = (x.double() - a.mean()) * scale + b.mean()
+        if float((moved[:n].flatten() - b).abs().max()) < 1e-3 * float(b.max() - b.min()):
+            return moved.float()
+    if x.dtype != torch.uint8:
+        return x.float()
+    return (
+        x.float() / 127.5 - 1 if case.G_ends == "Tanh" else x.float() / 255 if case.G_ends == "Sigmoid" else x.float()
+    )
 
 
 def _judge(case: Case) -> tuple:
@@ -212,7 +294,19 @@ def _judge(case: Case) -> tuple:
     labels = case.labels if _takes_labels(D) else None
     n = min(len(fake), len(x_real))
     x_real, fake = (x[:n].to(device_of(D, x), _dtype_of(D)) for x in (x_real, fake))
-    d_real, d_fake = (_call(D, x, None if labels is None else labels[:n]) for x in (x_real, fake))
+    asked = None if labels is None else labels[:n]
+    entered = (
+        () if case.round is None else [c.x.shape[1:] for c in case.round.calls if c.x[0].numel() == x_real[0].numel()]
+    )
+    shape = entered[0] if entered else x_real.shape[1:]
+    try:
+        d_real = _call(D, x_real.reshape(n, *shape), asked)
+    except Exception:
+        shape = (x_real[0].numel(),)  # D may take pixels in a row
+        if x_real.ndim == 2:
+            raise
+        d_real = _call(D, x_real.flatten(1), asked)
+    d_fake = _call(D, fake.reshape(n, *shape) if fake[0].numel() == x_real[0].numel() else fake, asked)
     case.D_ends = last_operation(d_real)
     return d_real.detach().float(), d_fake.detach().float()
 
@@ -230,6 +324,7 @@ def _dtype_of(*networks: nn.Module | None) -> torch.dtype:
 
 def _takes_labels(module: nn.Module) -> bool:
     """Whether forward has a place for labels; our own networks always have, and say by `n_classes` if it is used."""
+    module = unwrapped(module)
     return getattr(module, "n_classes", 1) > 0 and len(inspect.signature(module.forward).parameters) > 1
 
 

@@ -23,6 +23,18 @@ class Entry(NamedTuple):
 # {kind: {key: texts}}, most likely cause first. None: a lesser kind of a finding that stands above with its texts.
 TABLE = {
     "wiring": {
+        "not_finite": (
+            "Values are not finite",
+            "From the first NaN on nothing is learnt.",
+            "Take losses on logits, lower the learning rate, add R1; under a square root add 1e-12 before it.",
+            "05_training_dynamics",
+        ),
+        "step_raises_inplace": (
+            "The step breaks off: two losses share one graph",
+            "G's loss was taken of what D said before D's own step changed its weights, or freed the graph.",
+            "After opt_D.step(): loss_G = bce(D(x_fake), ones); in D's step D(x_fake.detach()).",
+            "07_gan_clinic",
+        ),
         "wrong_shape": (
             "The fakes have another shape than the data",
             "D cannot compare them; or it flattens them and sees nonsense.",
@@ -34,6 +46,18 @@ TABLE = {
             "The other one plays alone; nothing is learnt from each other.",
             "Check whose parameters each optimiser holds, detach() and no_grad(): only D's step may cut the "
             "graph to G.",
+            "07_gan_clinic",
+        ),
+        "part_never_moves": (
+            "A part of a player never moves",
+            "It stays as it was drawn: the rest has to learn around it.",
+            "Pass all of it, Adam(D.parameters()), and see that forward calls each layer of __init__.",
+            "07_gan_clinic",
+        ),
+        "loss_broadcasts": (
+            "Every output is compared with every target",
+            "Outputs (N, 1) beside targets (N,) make a table of N times N: D learns the mean of all targets.",
+            "targets.view(-1, 1), or torch.ones_like(d): targets of the output's own shape.",
             "07_gan_clinic",
         ),
         "no_structure": (
@@ -66,6 +90,12 @@ TABLE = {
             "Check the sign of G's loss: it must raise D(G(z)) where D lowers it.",
             "07_gan_clinic",
         ),
+        "real_pushed_down": (
+            "D's loss lowers real samples too",
+            "Nothing tells D what is real: it can only say no.",
+            "One term up on real, one down on fakes: bce(D(x_real), ones) + bce(D(x_fake), zeros).",
+            "01_minimax_game",
+        ),
         "exchanged": (
             "Real and fake have changed places",
             "D lowers its logit on real samples: harmless with a proper cross-entropy and both players agreed, "
@@ -85,10 +115,60 @@ TABLE = {
             "Leave the sigmoid out of D.",
             "00_before_you_start",
         ),
+        "double_softmax": (
+            "Softmax twice",
+            "The cross-entropy takes logits, D gives chances: D cannot be sure, and its gradient is small.",
+            "Leave the softmax out of D: cross_entropy(D(x), labels) has it inside.",
+            "00_before_you_start",
+        ),
+        "critic_ends_in_sigmoid": (
+            "D's end does not fit its loss",
+            "A score between 0 and 1 under a loss without a logarithm: where D is sure, its slope is flat, and so is "
+            "G's.",
+            "Leave the sigmoid out of D, or take nn.BCELoss with it.",
+            "06_distances_and_penalties",
+        ),
+        "loss_of_the_mean": (
+            "The loss is taken of the batch's mean",
+            "(D(x).mean() - 1)^2 is content when half of the samples lie far above and half far below.",
+            "Mean of the squares, not square of the mean: ((D(x) - 1) ** 2).mean().",
+            "06_distances_and_penalties",
+        ),
+        "target_outside_0_1": (
+            "A target that no probability reaches",
+            "The cross-entropy of a target beyond 0 and 1 has no lowest point: D's logits grow for ever.",
+            "Smooth the real targets to 0.9 and no further: bce(d_real, 0.9 * ones).",
+            "07_gan_clinic",
+        ),
+        "fakes_smoothed": (
+            "The targets of the fakes are smoothed",
+            "With a target above 0 the best D no longer says p / (p + q): it rewards fakes for staying where they are "
+            "(Salimans et al. 2016, section 3.4).",
+            "Smooth the real targets alone: bce(d_real, 0.9 * ones) + bce(d_fake, zeros).",
+            "07_gan_clinic",
+        ),
         "range_mismatch": (
             "Real and fake have another range",
             "D tells them by brightness alone.",
             "Print min, max and mean of both as they enter D; scale both to [-1, 1], once.",
+            "07_gan_clinic",
+        ),
+        "mixed_batch_batchnorm": (
+            "D's batch norm sees real and fake together",
+            "In D's loss a batch's own mean gives the fakes away; in G's loss they come alone, and D is another one.",
+            "Two calls: D(x_real) and D(x_fake), each with its own batch.",
+            "03_dcgan",
+        ),
+        "batchnorm_at_output": (
+            "Batch norm right before G's output",
+            "Every batch is given the same mean and spread, whatever its pictures are of.",
+            "Leave the batch norm out before the last tanh.",
+            "03_dcgan",
+        ),
+        "giveaway": (
+            "The real images carry a mark",
+            "D needs to look at the border alone.",
+            "Show real images just before they enter D; crop what loading, padding or scaling has put there.",
             "07_gan_clinic",
         ),
         "condition_ignored": (
@@ -96,6 +176,18 @@ TABLE = {
             "Whatever class is asked for, the same image comes.",
             "Check that the label enters G's first layers.",
             "04_conditional_gan",
+        ),
+        "condition_constant": (
+            "Every sample comes with one and the same label",
+            "No network learns what another label would mean.",
+            "Print labels.unique() just before D: they must be those of the batch.",
+            "04_conditional_gan",
+        ),
+        "latents_differ": (
+            "D's and G's steps draw their latents differently",
+            "D judges fakes from other latents than those that G learns from.",
+            "One function for both: z = torch.randn(n, z_dim).",
+            "07_gan_clinic",
         ),
         "fixed_noise": (
             "The same latents again and again",
@@ -115,20 +207,27 @@ TABLE = {
             "Add a gradient penalty (wgan_gp) or spectral norm, or take the cross-entropy.",
             "06_distances_and_penalties",
         ),
+        "penalty_wrong": (
+            "The penalty does not limit D's slope",
+            "It is no part of what D learns, or measures something else than the slope of whole samples.",
+            "g, = grad(D(u).sum(), u, create_graph=True); (g.flatten(1).norm(dim=1) - 1) ** 2; one weight a sample "
+            "between real and fake; layer norm or none in D.",
+            "06_distances_and_penalties",
+        ),
         "leftover_gradient": (
             "A gradient is added to an older one",
             "A player follows the other's loss as well.",
             "Call zero_grad() of its optimiser right before each backward().",
             "00_before_you_start",
         ),
-        "not_finite": (
-            "Values are not finite",
-            "From the first NaN on nothing is learnt.",
-            "Take losses on logits, lower the learning rate, add R1.",
-            "05_training_dynamics",
-        ),
     },
     "symptom": {
+        "few_images": (
+            "A handful of images",
+            "D learns them by heart, and G can do nothing but copy.",
+            "More images, or augment both real and fake (notebook 09 has a measure of copying).",
+            "09_overfitting",
+        ),
         "exchanged": None,
         "collapse": (
             "The fakes look alike",
@@ -142,6 +241,8 @@ TABLE = {
             "Look at recall in the worst class; add R1.",
             "04_conditional_gan",
         ),
+        "leftover_gradient": None,
+        "stale_statistics": None,
         "eval_mode": (
             "A player trains in evaluation mode",
             "Batch norm uses old statistics, dropout is off.",
@@ -168,6 +269,12 @@ TABLE = {
         ),
     },
     "remark": {
+        "history_keeps_graph": (
+            "Records keep the graph of every step",
+            "Each value holds all that it was computed from: memory grows until the run is stopped.",
+            "history.append(loss.item()), or loss.detach().",
+            "00_before_you_start",
+        ),
         "wasted_gradient": (
             "D's step also computes a gradient of G",
             "Thrown away, so harmless; it costs time, and joins G's goal as soon as zero_grad() is not called "
@@ -253,9 +360,9 @@ class Report(list):
     be said of it, because too little was given or what was given does not run: `verdict` says which, in one line.
     """
 
-    def __init__(self, findings=(), skipped: dict[str, str] | None = None, case=None):
+    def __init__(self, findings=(), skipped: dict[str, str] | None = None, case=None, looks: int = 0):
         super().__init__(sorted(findings, key=lambda f: f.place))
-        self.skipped, self.case = skipped or {}, case
+        self.skipped, self.case, self.looks = skipped or {}, case, looks
 
     @property
     def sick(self) -> bool:
@@ -269,6 +376,8 @@ class Report(list):
 
     @property
     def verdict(self) -> str:
+        if self.case and self.case.failed:
+            return f"not examined: {self.case.doubt}"
         if self.sick:
             return "sick: most likely cause first"
         if not self.healthy:
@@ -278,7 +387,8 @@ class Report(list):
 
     def __str__(self) -> str:
         lines = [self.verdict, *(str(f) for f in self)]
-        lines += [f"not looked at: {check} ({why})" for check, why in self.skipped.items()]
+        if self.skipped:
+            lines += [f"not looked at: {len(self.skipped)} of {self.looks} checks; report.skipped says why"]
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -90,5 +90,11 @@ def records(history) -> tuple[dict[str, list[float]], list[str]]:
     return found, others
 
 
+def graphs(history) -> list[str]:
+    """Names of the records whose values are tensors that keep the graph they came from."""
+    listed = [(str(k), v) for k, v in (history or {}).items() if isinstance(v, list | tuple)]
+    return [name for name, values in listed if any(isinstance(v, Tensor) and v.grad_fn is not None for v in values)]
+
+
 def _kind(value) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
