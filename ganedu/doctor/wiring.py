@@ -265,7 +265,11 @@ def penalties(case):
         return
     if idle(r):
         if straight(case, "D", False) != "linear":  # there it is `no_limit`
-            yield "penalty_wrong", "A penalty is computed, but nothing of it comes back to D's weights."
+            seen = "D's slope is computed, but nothing of it comes back to D's weights"
+            if all(c.logged for c in calls):
+                yield "penalty_wrong", f"{seen}: right for a record, and no penalty.", "remark"
+            else:
+                yield "penalty_wrong", f"{seen}."
     elif len(r.wishes) == len(SLOPES) and r.wishes[2.0] < 0:
         yield "penalty_wrong", "Of a linear critic with slope 2 in each whole sample the penalty asks for more slope."
     elif any(_mixed_by_pixel(call, r) for call in calls):
