@@ -135,6 +135,14 @@ def straight(case, player: str, fake: bool) -> str:
     return "squared" if float(rest.abs().max()) < 1e-2 * size else ""
 
 
+def _one_line(case) -> bool:
+    """Whether the slopes of real samples and of fakes lie on one straight line."""
+    d, g = (torch.cat(t) for t in zip(curve(case, "D", False), curve(case, "D", True), strict=True))
+    basis = torch.stack([torch.ones_like(d), d], 1)
+    rest = g - basis @ torch.linalg.lstsq(basis, g[:, None]).solution[:, 0]
+    return float(rest.abs().max()) < 1e-2 * float(g.abs().mean())
+
+
 def _curved_in_the_mean(case, player: str, fake: bool) -> bool:
     """All rows of a call have one slope wherever they stand, in both looks and as D is: no clipped loss does that."""
     slopes = [c.grad[c.fake if fake else c.real] for r in (case.round, case.far) for c in r.calls
@@ -189,6 +197,9 @@ def forms(case):
         )
         return
     kinds = {straight(case, "D", False), straight(case, "D", True)}
+    if kinds == {"squared"} and _one_line(case):
+        yield "loss_broadcasts", "D's loss pulls a real sample and a fake to one and the same target."
+        return
     if "mean" in kinds:
         yield "loss_of_the_mean", "All samples of a batch have one and the same slope, which changes with their mean."
         return
