@@ -387,3 +387,9 @@ def test_what_can_be_told_without_the_step():
 
 def test_the_doctor_says_sick_only_of_what_is_in_its_table():
     assert {key for key, _ in SICK.values()} <= set(doctor.FINDINGS)
+
+
+def test_a_layer_that_forward_skips_is_seen_without_the_step():
+    report = examine(**{**loop(D=Twice()), "step": None})
+    assert "part_never_moves" in [f.key for f in report if f.sick], report
+    assert "part_never_moves" not in [f.key for f in examine(**{**loop(), "step": None})]
