@@ -10,8 +10,8 @@ from pathlib import Path
 ASSETS = Path(__file__).parent / "assets"
 
 # Modules that have moved into a room: the old import still works.
-_MOVED = {"densities": "toys", "worlds": "toys", "stacked": "toys", "fetch": "data", "folders": "data", "shapes": "data",
-          "photos": "data"}  # fmt: skip
+_MOVED = {**dict.fromkeys(("densities", "worlds", "stacked"), "toys"),
+          **dict.fromkeys(("fetch", "folders", "shapes", "photos"), "data")}  # fmt: skip
 
 
 def __getattr__(name: str):

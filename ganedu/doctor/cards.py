@@ -200,8 +200,7 @@ def _exploding(fig, case) -> str:
     return f"{title}. Norms of the gradient: " + "; ".join(f"{k} {v:.2g}" for k, (v, _) in bars.items()) + "."
 
 
-def _labels(fig, case) -> str:
-    title = "Real and fake come with different labels"
+def _labels(fig, case, title="Real and fake come with different labels") -> str:
     p, q = map(plots.array, label_shares(case))
     ax, k = fig.subplots(), np.arange(len(p))
     ax.bar(k - 0.2, p, 0.4, color=plots.REAL, label="with real")
@@ -302,6 +301,11 @@ DRAWINGS = {
         unseen=partial(_outputs, title="D gives fakes the higher output"),
     ),
     "double_sigmoid": partial(_outputs, title="D ends in a sigmoid: {low:.2f} to {high:.2f}", limits=(0, 1)),
+    "critic_ends_in_sigmoid": partial(_outputs, title="D's scores cannot leave {low:.2f} to {high:.2f}"),
+    "real_pushed_down": partial(_signs, title="D's loss lowers real samples as well"),
+    "condition_constant": partial(_labels, title="D is told of one label alone"),
+    "giveaway": partial(_rows, title="The border gives the real images away", real="x_real", fakes="fake"),
+    "batchnorm_at_output": partial(_samples, title="Every batch has the same mean and spread"),
     "range_mismatch": _pixels,
     "condition_ignored": partial(_rows, title="Other labels give the same images", labels="fake", others="again"),
     "fixed_noise": _noise,
@@ -318,4 +322,20 @@ DRAWINGS = {
     "stale_statistics": partial(_rows, title="The same latents give other images", train="fake", eval="settled"),
     "oscillation": partial(_curves, names=("loss",), title="The losses swing, in the second half", second_half=True),
 }  # fmt: skip
-IN_WORDS = ("leftover_gradient", "eval_mode", "wasted_gradient")  # findings that no picture shows
+IN_WORDS = (
+    "leftover_gradient",
+    "eval_mode",
+    "wasted_gradient",
+    "part_never_moves",
+    "step_raises_inplace",
+    "loss_broadcasts",
+    "double_softmax",
+    "loss_of_the_mean",
+    "target_outside_0_1",
+    "fakes_smoothed",
+    "mixed_batch_batchnorm",
+    "latents_differ",
+    "penalty_wrong",
+    "few_images",
+    "history_keeps_graph",
+)  # findings that no picture shows

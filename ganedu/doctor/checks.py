@@ -1,7 +1,8 @@
 """The doctor's checks of what comes out, one symptom each: functions of a `doctor.Case`, they yield (key, seen).
 
-They look at data, networks, samples and records, never at a name; those of the step are in `ganedu.doctor.wiring`. A check
-raises `Skip` where it lacks material. Where it sees less than would make a run sick it yields a third item, the lesser kind: (key, what was seen, "remark").
+They look at data, networks, samples and records, never at a name; those of the step are in `ganedu.doctor.wiring`. A
+check raises `Skip` where it lacks material. Where it sees less than would make a run sick it yields a third item, the
+lesser kind: (key, seen, "remark").
 """
 
 import math
@@ -16,6 +17,7 @@ from .players import INPLACE
 from .watch import REPEATS, Skip
 from .wiring import BATCHNORM
 
+PILED = 6  # gradients kept in a player, in lengths of one that a loss of slope 1 can have
 FEW_IMAGES = 64  # so many different images, or fewer, can only be copied
 ENDS = {"Tanh": (-1, 1), "Sigmoid": (0, 1), "Hardtanh": (-1, 1), "Clamp": (-1, 1), "Hardsigmoid": (0, 1)}  # of a G
 EARLY = 200  # steps before which alike fakes are no finding: many a generator starts from one grey image
@@ -61,8 +63,9 @@ def value_range(case):
     least, most = ENDS[case.G_ends]
     width = most - least
     if low < least - 0.25 * width or high > most + 0.25 * width or low > least + 0.499 * width:
-        yield ("range_mismatch", f"Real images lie in {low:.2f} to {high:.2f}; G ends in {case.G_ends.lower()}, "
-               f"which gives {least} to {most} (these fakes: {float(fake.min()):.2f} to {float(fake.max()):.2f}).")  # fmt: skip
+        made = f"{float(fake.min()):.2f} to {float(fake.max()):.2f}"
+        yield ("range_mismatch", f"Real images lie in {low:.2f} to {high:.2f}; G ends in {case.G_ends.lower()}, which "
+               f"gives {least} to {most} (these fakes: {made}).")  # fmt: skip
 
 
 def bounds(case):
@@ -104,7 +107,8 @@ def frame(case):
     ):
         of_fake = f[..., 0, 1:-1] if name == "top" else f[..., 1:-1, 0]
         flat = float(ring.std()) < 1e-6  # of all images, all places
-        cut = float((inner.mean() - ring.mean()).abs()) > 0.15 * width and float(inner.std(0).mean()) > 0.02 * width
+        goes_on = float(((inner - ring.mean()).abs() < 0.02 * width).float().mean())  # as a background does
+        cut = goes_on < 0.2 and float(inner.std(0).mean()) > 0.02 * width
         if flat and cut and float((of_fake - ring.mean()).abs().mean()) > 0.02 * width and case.steps >= EARLY:
             yield ("giveaway", f"The {name} row of pixels is {float(ring.mean()):.2f} in every real image and differs "
                    f"by {float((of_fake - ring.mean()).abs().mean()):.2g} in the fakes.")  # fmt: skip
@@ -153,13 +157,56 @@ def balance(case):
 
 
 def records(case):
-    """Of two that play against each other, only one can have all it wants: a hint where no step can be watched."""
+    """What two losses say together, where no step can be watched: of two that play, only one can have all it wants."""
     if case.round is not None or not {"loss_D", "loss_G"} <= case.history.keys():
         raise Skip("signs are read from the step" if case.round else "no records called loss_D and loss_G were given")
     of_D, of_G = (float(torch.tensor(case.history[k][-50:]).mean()) for k in ("loss_D", "loss_G"))
-    if 0 <= of_D < 0.1 and of_G < 0.1:
-        yield ("cooperation", f"D's loss is {of_D:.2g} and G's {of_G:.2g}: both have what they want (where G "
-               "minimises log(1 - D(G(z))), it means that D wins).", "remark")  # fmt: skip
+    if not (0 <= of_D < 0.1 and of_G < 0.3):
+        return
+    both = f"D's loss is {of_D:.2g} and G's {of_G:.2g}"
+    if case.d_real is not None and 0 >= of_G > -0.05 and auc(case.d_real.flatten(), case.d_fake.flatten()) > 0.99:
+        yield (
+            "vanishing",
+            f"{both}: if G minimises log(1 - D(G(z))), it is flat there, and D tells every fake.",
+            "symptom",
+        )
+    elif (apart := _mixed_and_alone(case)) is not None and of_G > 0:
+        yield ("mixed_batch_batchnorm", f"{both}; D says {apart[0]:.2f} of fakes that come with real samples, and "
+               f"{apart[1]:.2f} of fakes alone.", "symptom")  # fmt: skip
+    elif of_G < 0.1:
+        yield ("cooperation", f"{both}: both have what they want (where G minimises log(1 - D(G(z))), it means that D "
+               "wins).", "remark")  # fmt: skip
+
+
+def _mixed_and_alone(case) -> tuple[float, float] | None:
+    """(D's mean output on fakes among real samples, and on fakes alone) where batch norm makes two answers of them."""
+    D, fake, x_real, d_fake = case.D, case.fake, case.x_real, case.d_fake
+    if d_fake is None or fake.shape[1:] != x_real.shape[1:] or not any(isinstance(m, BATCHNORM) for m in D.modules()):
+        return None
+    n = min(len(fake), len(x_real))
+    with torch.no_grad():
+        d = logits(D(torch.cat([x_real[:n], fake[:n]]))).float().flatten(1).mean(1)
+    mixed, alone = float(d[n:].mean()), float(d_fake.mean())
+    return (mixed, alone) if auc(d[:n], d[n:]) > 0.9 and mixed < float(d[:n].mean()) - 1 and alone > mixed + 1 else None
+
+
+def steepness(case):
+    """D's slope in x between real and fake, where the records say that its loss is a difference of scores."""
+    if case.round is not None:
+        raise Skip("the step shows what limits D's slope")
+    losses = case.history.get("loss_D", [])
+    if not losses or min(losses[len(losses) // 2 :]) >= 0:
+        raise Skip("no record says that D's loss falls below 0")
+    if case.D_ends in ("Sigmoid", "Tanh", "Hardsigmoid"):
+        yield ("critic_ends_in_sigmoid", f"D ends in {case.D_ends.lower()}, and its loss falls below 0: it is a "
+               "difference of what comes out.", "symptom")  # fmt: skip
+        return
+    D, fake, x_real, _ = case.need("D", "fake", "x_real", "d_real")
+    n = min(len(fake), len(x_real), 64)
+    u = ((x_real[:n].float() + fake[:n].reshape(x_real[:n].shape)) / 2).requires_grad_()
+    (g,) = torch.autograd.grad(logits(D(u)).sum(), u)
+    if (slope := float(g.flatten(1).norm(dim=1).median())) > 5:
+        yield "no_limit", f"D's loss falls below 0, and between real and fake D's slope is {slope:.3g}.", "symptom"
 
 
 def collapse(case):
@@ -214,16 +261,18 @@ def statistics(case):
     if not norms:
         raise Skip("G has no batch norm")
     change = float((fake - settled).abs().mean()) / max(_std(fake), 1e-12)
-    if change <= 0.5 or case.steps < EARLY:
+    if change <= 0.2 or case.steps < EARLY:
         return
     seen = f"In eval mode pixels differ by {change:.0%} of their spread"
-    never = all(m.num_batches_tracked is not None and int(m.num_batches_tracked) == 0 for m in norms)
+    never = case.steps < math.inf and all(
+        m.num_batches_tracked is not None and int(m.num_batches_tracked) == 0 for m in norms
+    )
     averaged = case.round is not None and "G" not in case.round.called and case.round.moved["G"] > 0
     if never or averaged:
         why = "its statistics are those it was made with" if never else "the step moves its weights and not these"
-        yield "stale_statistics", f"{seen}, and {why}.", "symptom"
-    else:
-        yield "stale_statistics", f"{seen}."
+        yield "stale_statistics", f"{seen}, and {why}."
+    elif change > 0.5:
+        yield "stale_statistics", f"{seen}.", "remark"
 
 
 def few_images(case):
@@ -240,8 +289,8 @@ def resting(case):
     """Layers that look as torch draws them, in a network whose others do not: uniform within 1 / sqrt(fan in)."""
     if case.round is not None:
         raise Skip("the step shows what moves")
-    if case.steps < EARLY:
-        raise Skip("too few steps are recorded")
+    if not EARLY <= case.steps < math.inf:
+        raise Skip("no history says that the run is older than its beginning")
     for name in ("G", "D"):
         if name not in case.networks:
             continue
@@ -277,9 +326,11 @@ def piled_up(case):
         raise Skip("no gradients are kept")
     d_fake = logits(D(logits(G(case.z, *case.asked))))
     d_real = logits(D(x_real[: len(d_fake)]))
+    if case.D_ends == "Sigmoid":
+        raise Skip("D's last slope is not known where it ends in a sigmoid")
     lengths = {"G": _gradient(d_fake, G), "D": _gradient(d_fake, D) + _gradient(d_real, D)}
     for name, most in lengths.items():
-        if math.isfinite(held[name]) and held[name] > 20 * most > 0:
+        if math.isfinite(held[name]) and held[name] > PILED * most > 0:
             yield ("leftover_gradient", f"The gradient kept in {name} is {held[name] / most:.0f} times as long as one "
                    "of a loss with slope 1.", "symptom")  # fmt: skip
 
@@ -337,5 +388,5 @@ def oscillation(case):
 CHECKS = (raises, wiring.updates, wiring.gradients_left_over, wiring.signs, wiring.aims, wiring.forms,
           wiring.fixed_noise, wiring.latents, wiring.label_leak, wiring.mode_of_players, wiring.mixed_batches,
           wiring.sigmoid_twice, wiring.limit_on_the_slope, wiring.penalties, shape, structure, few_images, value_range,
-          bounds, normalised_output, frame, condition, wiring.gradient_sizes, balance, records, collapse, memorised,
-          statistics, resting, piled_up, wild, kept_graphs, oscillation)  # fmt: skip
+          bounds, normalised_output, frame, condition, wiring.gradient_sizes, balance, records, steepness, collapse,
+          memorised, statistics, resting, piled_up, wild, kept_graphs, oscillation)  # fmt: skip

@@ -55,6 +55,7 @@ class Case:
     graphs: list[str] = field(default_factory=list)  # records whose values keep the graph that they came from
     why_not: dict[str, str] = field(default_factory=dict)  # what is missing: why
     failed: str = ""  # what was given and does not run
+    step_given: bool = False
 
     def need(self, *names: str) -> list:
         for name in names:
@@ -70,11 +71,16 @@ class Case:
         """Why no run is called healthy on this material, and what to give; empty where there is enough of it."""
         if self.failed:
             return f"{self.failed}. Mend that first: what is trained must run on what was given"
+        if self.step_given and any(getattr(self, name) is None for name in ("round", "flat", "far")):
+            return f"of the step something could not be looked at: {self._why(self._first_missing())}"
         missing = [self._why(name) for name in ("x_real", "fake", "d_real") if getattr(self, name) is None]
         if not missing and (n := min(len(self.x_real), len(self.fake))) < FEW:
             missing = [f"{n} samples say little, {FEW} would do"]
         what = "Give both networks and data, with the step if you can: "
         return f"{'; '.join(dict.fromkeys(missing))}. {what}{material.USAGE}" if missing else ""
+
+    def _first_missing(self) -> str:
+        return next((name for name in ("round", "flat", "far") if getattr(self, name) is None), "round")
 
     def blind(self, why: str) -> None:
         """What the step did is worth no look."""
@@ -167,6 +173,7 @@ def _measure(case: Case, given: dict, step, batch: tuple, z_dim) -> None:
     with put_back(*(m for m in networks if any(m is own for own in case.networks.values()))):  # what refuses a copy
         if step is not None and not any(getattr(case, name) is None for name in ("x_real", "G", "D")):
             players = {k: v for k, v in given.items() if v is not None}
+            case.step_given = True
             _try(case, "the step", ("round", "flat", "far"), _watched, step, players)
         else:
             missing = "step" if step is None else next(n for n in ("x_real", "G", "D") if getattr(case, n) is None)
@@ -191,7 +198,12 @@ def _watched(case: Case, step, players: dict) -> tuple:
         n = rows.pop(0)
         for arguments in ways(step, players, tuple(t[:n] for t in batch)):
             try:
-                return watch(step, players, arguments)
+                seen = watch(step, players, arguments)
+                if "D" not in seen[0].called and seen[0].moved["D"] > 0:
+                    raise Skip("the step moves D and reaches it by a way that cannot be watched: let it call D(x)")
+                return seen
+            except Skip:
+                raise
             except Exception as e:
                 if first is None:
                     first = e

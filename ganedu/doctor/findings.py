@@ -222,13 +222,6 @@ TABLE = {
         ),
     },
     "symptom": {
-        "few_images": (
-            "A handful of images",
-            "D learns them by heart, and G can do nothing but copy.",
-            "More images, or augment both real and fake (notebook 09 has a measure of copying).",
-            "09_overfitting",
-        ),
-        "exchanged": None,
         "collapse": (
             "The fakes look alike",
             "G covers a small part of the data.",
@@ -242,7 +235,15 @@ TABLE = {
             "04_conditional_gan",
         ),
         "leftover_gradient": None,
-        "stale_statistics": None,
+        "stale_statistics": (
+            "Batch norm's statistics are stale",
+            "Samples in eval mode differ from those in training.",
+            "Take them anew (sampling.refresh_batchnorm) before sampling.",
+            "03_dcgan",
+        ),
+        "critic_ends_in_sigmoid": None,
+        "no_limit": None,
+        "mixed_batch_batchnorm": None,
         "eval_mode": (
             "A player trains in evaluation mode",
             "Batch norm uses old statistics, dropout is off.",
@@ -267,6 +268,13 @@ TABLE = {
             "More data, augmentation, a stronger penalty.",
             "09_overfitting",
         ),
+        "few_images": (
+            "A handful of images",
+            "D learns them by heart, and G can do nothing but copy.",
+            "More images, or augment both real and fake (notebook 09 has a measure of copying).",
+            "09_overfitting",
+        ),
+        "exchanged": None,
     },
     "remark": {
         "history_keeps_graph": (
@@ -290,12 +298,7 @@ TABLE = {
             "05_training_dynamics",
         ),
         "cooperation": None,
-        "stale_statistics": (
-            "Batch norm's statistics are stale",
-            "Samples in eval mode differ from those in training.",
-            "Take them anew (sampling.refresh_batchnorm) before sampling.",
-            "03_dcgan",
-        ),
+        "stale_statistics": None,
         "d_winning": (
             "D tells every fake",
             "Not sick in itself: what matters is whether G still learns.",
@@ -317,6 +320,9 @@ FINDINGS = {key: Entry(*texts, kind) for kind, rows in TABLE.items() for key, te
 PLACES = {place: i for i, place in enumerate((kind, key) for kind, rows in TABLE.items() for key in rows)}
 SCORES = {"wiring": 1.0, "symptom": 0.5, "remark": 0.0}
 SICK = SCORES["symptom"]  # score from which on a finding makes the run sick
+
+
+HOW = "step=step, where step(x_real), or step(x_real, labels), is one round of your loop"
 
 
 @dataclass
@@ -387,6 +393,8 @@ class Report(list):
 
     def __str__(self) -> str:
         lines = [self.verdict, *(str(f) for f in self)]
+        if self.case and self.case.unwatched == "no step was given":
+            lines = [f"No step was given, so the wiring of the loop is not examined: give {HOW}.", *lines]
         if self.skipped:
             lines += [f"not looked at: {len(self.skipped)} of {self.looks} checks; report.skipped says why"]
         return "\n".join(lines)

@@ -49,7 +49,7 @@ def _parameters(step) -> list[inspect.Parameter] | None:
 
 
 def takes_players(step, players: dict) -> bool:
-    """Whether players are passed to the step; else it holds its own. One without a place for optimisers holds its own."""
+    """Whether players are passed to the step; one that has no place for optimisers holds its own."""
     parameters = _parameters(step)
     if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters):
         return True
@@ -74,12 +74,10 @@ def ways(step, players: dict, batch: tuple) -> list[tuple]:
 def call_step(step, batch: tuple, players: dict):
     """step(*batch, **players), or step(*batch) of a function that holds its own players; of copies of the batch."""
     batch = tuple(tuple(copied(u) for u in t) if isinstance(t, tuple) else copied(t) for t in batch)
-    parameters = _parameters(step) or []
-    if parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+    parameters = _parameters(step)
+    if parameters is not None and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         players = {name: value for name, value in players.items() if name in {p.name for p in parameters}}
-    elif parameters and not takes_players(step, players):
-        players = {}
-    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    names = [p.name for p in parameters or () if p.kind is p.POSITIONAL_OR_KEYWORD]
     if names and names[0] in players:  # step(G, D, x): the batch by name, behind the players
         return step(**dict(zip((n for n in names if n not in players), batch, strict=False)), **players)
     return step(*batch, **players)

@@ -41,6 +41,7 @@ class Call:
         default_factory=list
     )  # (which backward pass, gradient times N) as they come
     grad: Tensor | None = None  # times N: the slope of one sample's loss
+    two: bool = False  # D gives logits of two classes, (N, 2): d and grad are of their difference
     penalty: bool = False  # a gradient was asked for that no weight learns from: a penalty looks at D's slope here
     player: str = ""  # whose loss it was
 
@@ -57,7 +58,7 @@ class Round:
     called: set[str] = field(default_factory=set)
     stepped: set[str] = field(default_factory=set)  # players that an optimiser holds which stepped
     moved: dict[str, float] = field(default_factory=lambda: {"G": 0.0, "D": 0.0})  # over all calls
-    still: dict[str, list[str]] = field(default_factory=dict)  # parameters that want a gradient and never moved
+    alone: dict[str, dict[str, str]] = field(default_factory=dict)  # parameters that nothing moves: why
     after: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # all parameters, when all calls were done
     by_other: dict[str, float] = field(default_factory=lambda: {"G": 0.0, "D": 0.0})  # by the other's loss
     asked: bool = False  # whether D's output was in G's gradient
@@ -83,8 +84,9 @@ class Round:
 
     def elsewhere(self, player: str) -> Tensor:
         """Slopes of the rows in `player`'s loss that are neither of the batch nor of this watch's fakes."""
-        calls = [c for c in self.calls if c.player == player and c.grad is not None and c.fake is not None]
-        return torch.cat([torch.empty(0), *(c.grad[~(c.fake | c.real)].float().cpu() for c in calls)])
+        calls = [c for c in self.calls if c.player == player and c.grad is not None and not c.penalty]
+        slopes = (c.grad if c.fake is None else c.grad[~(c.fake | c.real)] for c in calls)
+        return torch.cat([torch.empty(0), *(g.float().cpu() for g in slopes)])
 
     @property
     def penalised(self) -> list[Call]:
@@ -101,7 +103,7 @@ def watch(step, players: dict, batch: tuple, *, seed: int = 0) -> tuple[Round, R
     """
     once = partial(_once, step, players, seed=seed)
     plain, repeats = once(batch), REPEATS
-    if plain.called - plain.stepped:  # a player may have its turn in every fifth call
+    if len(plain.stepped) < 2:  # a player may have its turn in every fifth call
         plain, repeats = once(batch, repeats=PATIENCE), PATIENCE
     once = partial(once, repeats=repeats)
     bent, dyed = _unless_it_raises(once, batch, bend=True), _unless_it_raises(once, _dyed(batch, seed))
@@ -177,11 +179,12 @@ def _levels(call: Call, far: bool) -> Tensor | None:
     low, high = REACH.get(call.ends, (-FAR, FAR))
     if call.ends not in REACH and float(call.d.min()) >= 0 and float(call.d.max()) <= 1:  # chances, by an unknown end
         low, high = REACH["Sigmoid"] if call.ends in ("Clamp", "Minimum", "Maximum", "Exp", "Div") else (low, high)
-    if not far:
-        return torch.full((len(call.x),), LEVEL)
-    spread = torch.linspace(0.6, 1.0, len(call.x))  # not all at one place: straight lines show
-    middle = LEVEL if low >= 0 else 0.0
-    return middle + spread * (torch.where(call.real.cpu(), high, low) - middle)
+    level = torch.full((len(call.x),), LEVEL)
+    if far:
+        spread = torch.linspace(0.6, 1.0, len(call.x))  # not all at one place: straight lines show
+        middle = LEVEL if low >= 0 else 0.0
+        level = middle + spread * (torch.where(call.real.cpu(), high, low) - middle)
+    return torch.stack([-level / 2, level / 2], 1) if call.two else level
 
 
 class Watcher:
@@ -199,6 +202,8 @@ class Watcher:
         self.round = Round()
         self.slope = None if slope is None else torch.tensor(slope, requires_grad=True)
         self.incoming: dict[str, Tensor] = {}  # the last gradient of each player's first weight, before it is added
+        self.felt: set[int] = set()  # parameters that got a gradient, and those that an optimiser holds which stepped
+        self.owned: set[int] = set()
         self.stale: set[str] = set()  # players whose weights held an older gradient when theirs came
         self._begin_turn()
 
@@ -212,8 +217,7 @@ class Watcher:
                 call_step(step, batch, self.players)
         self.round.moved = self._changes_since(start)
         self.round.after = self._copy_weights()
-        self.round.still = {name: [k for k, p in weights.items() if p.requires_grad and torch.equal(p, start[name][k])]
-                            for name, weights in self.weights.items()}  # fmt: skip
+        self.round.alone = {name: self._alone(name, start[name]) for name in self.weights}
         if self.slope is not None:
             self.round.wishes = {self.slope.item(): 0.0 if self.slope.grad is None else float(self.slope.grad)}
         return self.round
@@ -284,7 +288,7 @@ class Watcher:
         level = self.levels[i] if i < len(self.levels) else None
         if level is None or len(level) != len(d):
             return d
-        return d * 1e-3 + level.view(-1, *(1,) * (d.ndim - 1)).to(d)
+        return d * 1e-3 + level.view(-1, *(level.shape[1:] or (1,) * (d.ndim - 1))).to(d)
 
     def _linear(self, x: Tensor, d: Tensor) -> Tensor:
         """D's values with the slope a w in x, |w| = 1, summed over a sample's outputs; d loss / da is 0."""
@@ -295,8 +299,12 @@ class Watcher:
     # which gradients come back
 
     def _gradient_of_D(self, call: Call, grad: Tensor) -> None:
-        grad = grad.detach().flatten(1).sum(1) if grad.ndim > 1 else grad.detach()
-        call.grads.append((torch._C._current_graph_task_id(), grad * len(grad)))
+        g = grad.detach().flatten(1) if grad.ndim > 1 else grad.detach()[:, None]
+        total = g.sum(1)
+        if g.shape[1] > 1 and float(total.abs().sum()) < 1e-4 * float(g.abs().sum()):  # of classes: no common push
+            call.two = g.shape[1] == 2
+            total = (g[:, 1] - g[:, 0]) / 2 if call.two else torch.zeros_like(total)
+        call.grads.append((torch._C._current_graph_task_id(), total * len(total)))
         if not any(call is c for c in self.pending):
             self.pending.append(call)
 
@@ -308,6 +316,7 @@ class Watcher:
 
     def _gradient_added(self, name: str, p: Tensor) -> None:
         self.learning.add(torch._C._current_graph_task_id())
+        self.felt.add(id(p))
         if name not in self.reached:  # the first of this turn: more than what came in is an older one
             self.stale.discard(name)
             if not torch.allclose(p.grad, self.incoming[name], 0, 0, equal_nan=True):
@@ -322,11 +331,12 @@ class Watcher:
     def _after_optimiser(self, optimiser, *_) -> None:
         owned = {id(p) for group in optimiser.param_groups for p in group["params"]}
         owners = {name for name, weights in self.weights.items() if owned & {id(p) for p in weights.values()}}
-        if not owners or self.before is None:
+        if self.before is None or not (owners or "G" not in self.round.called):
             return
+        self.owned |= owned
         self.round.stepped |= owners
-        judged = self._settle()
-        player = _whose(optimiser, owners, self.players, judged)
+        judged = self._settle()  # the G that is trained may be another than the one that was given
+        player = _whose(optimiser, owners, self.players, judged) if owners else "G"
         for call in self.pending:
             call.player = player
         self.round.latents[player] += self.drawn
@@ -340,6 +350,8 @@ class Watcher:
             learnt = [g for task, g in call.grads if task in self.learning]
             call.penalty = len(learnt) < len(call.grads)
             call.grad = sum(learnt) if learnt else None
+            if call.two and call.d.ndim == 2:
+                call.d = call.d[:, 1] - call.d[:, 0]
         return [call for call in self.pending if call.grad is not None]
 
     def _note_gradients(self, owners: set[str]) -> None:
@@ -359,6 +371,13 @@ class Watcher:
             r.taught |= max(moved.values()) > 0
         elif "G" in self.reached and owners == {"D"}:
             r.wasted += 1
+
+    def _alone(self, name: str, start: dict[str, Tensor]) -> dict[str, str]:
+        """Parameters that want a gradient and stayed: no loss reached them, or no optimiser that stepped holds them."""
+        stayed = [k for k, p in self.weights[name].items() if p.requires_grad and torch.equal(p, start[k])]
+        why = {k: "no loss reaches it" if id(self.weights[name][k]) not in self.felt else "no optimiser holds it"
+               for k in stayed}  # fmt: skip
+        return {k: w for k, w in why.items() if "loss" in w or id(self.weights[name][k]) not in self.owned}
 
     def _copy_weights(self) -> dict[str, dict[str, Tensor]]:
         return {name: {k: p.detach().clone() for k, p in weights.items()} for name, weights in self.weights.items()}

@@ -28,15 +28,15 @@ def updates(case):
     (r,) = case.need("round")
     calls = len(r.z) or REPEATS
     for name, other in (("G", "D"), ("D", "G")):
-        still = r.still.get(name, [])
         if name not in r.called and r.moved[name] == 0:
             yield "not_updated", f"The step never calls the {name} that was given, and moves none of its weights."
         elif r.moved[name] == 0 and case.flat is not None and case.flat.moved[name] > 0:  # wired; its loss is flat here
             yield "vanishing", f"In {calls} steps no weight of {name} changed; with D's output near 0.5 it would."
         elif r.moved[name] == 0:
             yield "not_updated", f"In {calls} steps no weight of {name} changed."
-        elif name in r.stepped and (layers := names(_resting(case, name, still))):
-            yield "part_never_moves", f"In {calls} steps {name} moved, but nothing changed in its {layers}."
+        elif name in r.stepped and (alone := _matrices(case, name)):
+            why = ", ".join(dict.fromkeys(alone.values()))
+            yield "part_never_moves", f"{name} moved, but not its {names([*alone])}: {why}."
         if r.by_other[name] > 0:
             yield ("moved_by_other", f"The step that follows {other}'s loss also changed weights of {name}, by up "
                    f"to {r.by_other[name]:.2g}.")  # fmt: skip
@@ -44,11 +44,10 @@ def updates(case):
         yield "no_adversary", "G moved, but no gradient of its loss came through D."
 
 
-def _resting(case, name: str, still: list[str]) -> list[str]:
-    """Matrices and kernels that never moved, also where no loss is flat: an offset before a batch norm may rest."""
-    anywhere = set(still) & set(case.flat.still.get(name, still)) if case.flat is not None else set(still)
+def _matrices(case, name: str) -> dict[str, str]:
+    """Matrices and kernels of a player that nothing moves, {parameter: why}."""
     shapes = {k: p.ndim for k, p in case.networks[name].named_parameters()}
-    return [k for k in still if k in anywhere and shapes.get(k, 0) > 1]
+    return {k: why for k, why in case.round.alone.get(name, {}).items() if shapes.get(k, 0) > 1}
 
 
 def gradients_left_over(case):
@@ -92,8 +91,8 @@ def signs(case):
         yield "fakes_ignored", "D's loss pushes its logit on real samples, and not at all on fakes."
     if real < 0 < fake and not fake_now < 0:
         seen = "D's loss pushes its logit down on real samples and up on fakes"
-        agreed = wish < 0 and straight(case, "D", False) != "linear"
-        yield ("exchanged", seen + ("; G's loss agrees, and neither is a straight line." if agreed else "."),
+        agreed = wish < 0 and all(_bowl(case, *which) for which in (("D", False), ("D", True), ("G", True)))
+        yield ("exchanged", seen + ("; G's loss agrees, and each has a lowest point." if agreed else "."),
                *(("remark",) if agreed else ()))  # fmt: skip
     elif fake * wish > 0 and not fake_now * wish_now < 0:
         way = "up" if wish > 0 else "down"
@@ -110,6 +109,12 @@ def curve(case, player: str, fake: bool) -> tuple[Tensor, Tensor]:
     return d, g
 
 
+def _bowl(case, player: str, fake: bool) -> bool:
+    """Whether a loss curves upwards in D's output, as a cross-entropy does and its negative does not."""
+    d, g = curve(case, player, fake)
+    return len(d) > 2 and float(((d - d.mean()) * (g - g.mean())).mean()) > 1e-4 * float(g.abs().mean() * d.std())
+
+
 def straight(case, player: str, fake: bool) -> str:
     """The loss in D's output: "linear", "squared" (its slope is a straight line), "mean" (a curve in the batch's mean
     alone), or "" for another curve, such as the cross-entropy's.
@@ -122,8 +127,8 @@ def straight(case, player: str, fake: bool) -> str:
     if float((g - g[:near].mean()).abs().max()) < 1e-3 * float(g[:near].abs().mean()):
         return "linear"
     away = g[near:]
-    if len(away) > 4 and float(away.std()) < 1e-4 * size and float(d[near:].std()) > 1e-3:
-        return "mean" if _curved_in_the_mean(case, player, fake) else ""
+    if float(away.abs().mean()) > 1e-3 * size and _curved_in_the_mean(case, player, fake):
+        return "mean"
     basis = torch.stack([torch.ones_like(d), d], 1)
     rest = g - basis @ torch.linalg.lstsq(basis, g[:, None]).solution[:, 0]
     return "squared" if float(rest.abs().max()) < 1e-2 * size else ""
@@ -165,9 +170,10 @@ def aims(case):
     low, high = min(float(t.min()) for t in seen), max(float(t.max()) for t in seen)
     if low < -0.004 or high > 1.004:
         yield "target_outside_0_1", f"Targets of the cross-entropy lie in {low:.2f} to {high:.2f}."
-    elif fake is not None and (real is None or float(real.mean()) > float(fake.mean())):  # else they changed places
-        if (share := float(((fake > 0.02) & (fake < 0.98)).double().mean())) > 0.5:
-            yield ("fakes_smoothed", f"In D's loss the target of {share:.0%} of the fakes is neither 0 nor 1 (mean "
+    elif fake is None or (real is not None and float(real.mean()) < float(fake.mean())):  # or they changed places
+        return
+    elif (share := float(((fake > 0.02) & (fake < 0.98)).double().mean())) > 0.5:
+        yield ("fakes_smoothed", f"In D's loss the target of {share:.0%} of the fakes is neither 0 nor 1 (mean "
                    f"{float(fake.mean()):.2f}).")  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ganedu import doctor, losses, models
-from ganedu.doctor import checks, examine, patients, watch
+from ganedu.doctor import checks, examine, outputs, patients, watch, wiring
 
 
 def case(**parts) -> doctor.Case:
@@ -34,8 +34,8 @@ def test_memorised_images():
 
 def test_structure_of_images_and_noise():
     x = patients.healthy("fashion", 0, 4).batch()[0]
-    assert watch.pixel_correlation(x) > 0.5
-    assert abs(watch.pixel_correlation(torch.rand_like(x))) < 0.02
+    assert outputs.pixel_correlation(x) > 0.5
+    assert abs(outputs.pixel_correlation(torch.rand_like(x))) < 0.02
     with pytest.raises(watch.Skip):
         list(checks.structure(case(x_real=torch.randn(9, 2))))
 
@@ -83,7 +83,7 @@ def test_vanishing_needs_a_flat_loss_and_a_sure_discriminator():
 def test_gradients_that_explode():
     for norm, found in ((9e3, []), (2e4, ["exploding"]), (float("inf"), ["exploding"])):
         watched = case(round=watch.Round(norms={"G": 1.0, "D": norm}), d_real=torch.zeros(9), d_fake=torch.zeros(9))
-        assert [f[0] for f in checks.gradient_sizes(watched)] == found
+        assert [f[0] for f in wiring.gradient_sizes(watched)] == found
 
 
 def test_a_discriminator_that_says_nothing():

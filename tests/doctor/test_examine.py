@@ -269,10 +269,15 @@ def test_a_trainer_without_data_is_examined_in_part():
     assert not report.healthy and report.skipped["shape"] == "no x_real was given"
 
 
-def test_a_network_that_cannot_be_copied_is_said():
+def test_a_network_that_cannot_be_copied_is_examined_and_put_back():
     run = patients.healthy("ring", 0, 8)
     run.G.held = run.G.net[0].weight * 1  # a tensor with a past cannot be copied
-    assert "deepcopy" in examine(**run.material()).skipped["shape"]
+    before = [v.clone() for m in (run.G, run.D) for v in m.state_dict().values()]
+    report = examine(**run.material())
+    assert "shape" not in report.skipped and "signs" not in report.skipped, report
+    after = [v for m in (run.G, run.D) for v in m.state_dict().values()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert run.G.training and all(p.grad is None for p in run.G.parameters())
 
 
 def test_networks_elsewhere_are_said():
@@ -293,10 +298,10 @@ def test_a_history_that_is_odd_does_no_harm():
 
 
 def test_the_report_ranks_and_prints():
-    report = Report([Finding("d_winning", "a <b>"), Finding("collapse", "few")], {"signs": "no step & more"})
+    report = Report([Finding("d_winning", "a <b>"), Finding("collapse", "few")], {"signs": "no step & more"}, looks=9)
     assert [f.key for f in report] == ["collapse", "d_winning"] and not report.healthy
     text, page = str(report), report._repr_html_()
-    assert text.startswith("sick") and "02_mode_collapse" in text and "not looked at: signs" in text
+    assert text.startswith("sick") and "02_mode_collapse" in text and "not looked at: 1 of" in text
     assert "a &lt;b&gt;" in page and "no step &amp; more" in page and page.count("<div") == 2
     assert Report([Finding("d_winning", "seen")]).healthy and Report().healthy
 

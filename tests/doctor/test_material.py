@@ -285,7 +285,7 @@ def test_what_was_given_and_fails_leaves_a_doubt():
              ({"x_real": X.long()}, "the step raises"), ({"D": nn.Linear(7, 1), "step": None}, "D raises")]  # fmt: skip
     for wrong, says in cases:
         report = examine(**material(**wrong))
-        assert not report.healthy and report.verdict.startswith(f"could not tell: {says}"), report
+        assert not report.healthy and report.verdict.startswith(f"not examined: {says}"), report
         assert "\n" not in report.verdict and "Mend that first" in report.verdict
     no_data = trainer("images", data=lambda n: 1 / 0)
     assert "the run's data raises ZeroDivisionError" in examine(no_data).verdict

@@ -1,0 +1,379 @@
+"""Faults that people really had, each as a change of one part of a small loop; and near loops that are sound."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ganedu import data, doctor
+from ganedu.doctor import examine
+
+Z, N = 8, 48
+X = data.load("digits", image_size=8).x[:512].float() / 127.5 - 1
+Y = data.load("digits", image_size=8).labels[:512]
+RISE = {"loss_D": [1.3, 1.4] * 120, "loss_G": [0.7, 0.8] * 120}  # of a run that is no longer at its beginning
+
+
+class Flat(nn.Sequential):
+    """A network that takes whatever shape."""
+
+    def forward(self, x, *_):
+        return super().forward(x.flatten(1))
+
+
+def gen(end=nn.Tanh, before=(), width=32):
+    image = [*before, end(), nn.Unflatten(1, (1, 8, 8))]
+    return Flat(nn.Linear(Z, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 64), *image)
+
+
+def dis(*end, norm=(), width=32, n=1):
+    return Flat(nn.Linear(64, width), *norm, nn.LeakyReLU(0.2), nn.Linear(width, n), *end)
+
+
+def bce(d, target):
+    return F.binary_cross_entropy_with_logits(d, torch.full_like(d, float(target)))
+
+
+def chances(d, target):
+    return F.binary_cross_entropy(d, torch.full_like(d, float(target)))
+
+
+def squares(d, target):
+    return (d - target).square().mean()
+
+
+def score(d, target):
+    return d.mean() if target == 0 else -d.mean()
+
+
+def slope(D, u, *, create_graph=True, whole=True, mean=False, to=1.0):
+    out = D(u)
+    (g,) = torch.autograd.grad(out.mean() if mean else out.sum(), u, create_graph=create_graph)
+    return ((g.flatten(1) if whole else g).norm(dim=1) - to).square().mean()
+
+
+def between(x, f, per_pixel=False):
+    e = torch.rand(x.shape if per_pixel else (len(x), 1, 1, 1))
+    return (e * x + (1 - e) * f).requires_grad_()
+
+
+def gp(D, x, f, weight=10.0, per_pixel=False, **how):
+    return weight * slope(D, between(x, f, per_pixel), **how)
+
+
+def r1(D, x, f):
+    return slope(D, x.detach().clone().requires_grad_(), to=0.0)
+
+
+def computed_only(D, x, f):
+    return 0 * gp(D, x, f).item()
+
+
+def no_penalty(D, x, f):
+    return 0.0
+
+
+def two_calls(D, x, f, loss, real, fake):
+    return loss(D(x), real) + loss(D(f), fake)
+
+
+def one_call(D, x, f, loss, real, fake):
+    d = D(torch.cat([x, f]))
+    return loss(d[: len(x)], real) + loss(d[len(x) :], fake)
+
+
+def noise(n):
+    return torch.randn(n, Z)
+
+
+def loop(*, G=None, D=None, loss=bce, loss_G=None, real=1, fake=0, wish=1, penalty=no_penalty, of_D=two_calls,
+         z_D=noise, z_G=noise, adam=None, train_labels=None, rate=1e-3, called=lambda m: m, trained=None,
+         x_real=X[:256], prepare=lambda x: x, history=RISE, labels=None, **given):  # fmt: skip
+    """Material of a loop on tiny digits, healthy by default."""
+    torch.manual_seed(0)
+    G, D = G or gen(), D or dis()
+    oG, oD = (torch.optim.Adam(m.parameters(), rate, betas=(0.5, 0.99)) for m in (trained or G, D))
+    oD = adam(D) if adam else oD
+    made, judge = called(trained or G), called(D)
+
+    def step(x):
+        x = prepare(x)
+        f = made(z_D(len(x)))
+        oD.zero_grad()
+        loss_D = of_D(judge, x, f.detach(), loss, real, fake) + penalty(judge, x, f.detach())
+        loss_D.backward()
+        oD.step()
+        oG.zero_grad()
+        (loss_G or loss)(judge(made(z_G(len(x)))), wish).backward()
+        oG.step()
+
+    for i in range(12):
+        step(x_real[32 * i % 224 :][:32])
+    return {"G": G, "D": D, "step": step, "x_real": x_real, "z_dim": Z, "history": history, **given}
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.used, self.unused = dis(), dis()
+
+    def forward(self, x):
+        return self.used(x)
+
+
+class Frozen(Twice):
+    """A part that is frozen on purpose is no part that was forgotten."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused.requires_grad_(False)
+
+
+def softmax_loss(d, target):
+    return F.cross_entropy(d, torch.full((len(d),), int(target)))
+
+
+def broadcast(D, x, f, loss, real, fake):
+    d = D(torch.cat([x, f]))
+    return F.mse_loss(d, torch.cat([torch.ones(len(x)), torch.zeros(len(f))]))
+
+
+def in_a_row(D, x, f, loss, real, fake):
+    d = D(torch.cat([x, f]))
+    return F.mse_loss(d, torch.cat([torch.ones(len(x)), torch.zeros(len(f))]).view(-1, 1))
+
+
+def mean_first(d, target):
+    return (d.mean() - target) ** 2
+
+
+wgan = {"loss": score, "penalty": gp}
+normed = partial(dis, norm=(nn.BatchNorm1d(32),))
+
+
+def _scaled(x):
+    return x.float() / 127.5 - 1
+
+
+SICK = {
+    "sigmoid and BCELoss, wrong sign": ("cooperation", {"D": partial(dis, nn.Sigmoid()), "loss": chances, "wish": 0}),
+    "forward called directly": ("cooperation", {"wish": 0, "called": lambda m: lambda x: m.forward(x)}),
+    "a layer that forward skips": ("part_never_moves", {"D": Twice}),
+    "the last layer in no optimiser": ("part_never_moves", {"adam": lambda D: torch.optim.Adam(D[0].parameters())}),
+    "G is not the one that is trained": ("not_updated", {"trained": gen}),
+    "penalty without create_graph": ("no_limit", {**wgan, "penalty": partial(gp, create_graph=False)}),
+    "penalty computed only": ("no_limit", {**wgan, "penalty": computed_only}),
+    "penalty computed only, cross-entropy": ("penalty_wrong", {"penalty": computed_only}),
+    "norm over channels": ("penalty_wrong", {**wgan, "penalty": partial(gp, whole=False)}),
+    "slope of the mean": ("penalty_wrong", {**wgan, "penalty": partial(gp, mean=True)}),
+    "weight of its own a pixel": ("penalty_wrong", {**wgan, "penalty": partial(gp, per_pixel=True)}),
+    "batch norm in a penalised critic": ("penalty_wrong", {**wgan, "D": normed}),
+    "real and fake in one batch": ("mixed_batch_batchnorm", {"D": normed, "of_D": one_call}),
+    "sigmoid under scores": ("critic_ends_in_sigmoid", {**wgan, "D": partial(dis, nn.Sigmoid())}),
+    "sigmoid under squares": ("critic_ends_in_sigmoid", {"loss": squares, "D": partial(dis, nn.Sigmoid())}),
+    "tanh under squares": ("critic_ends_in_sigmoid", {"loss": squares, "D": partial(dis, nn.Tanh())}),
+    "softmax twice": ("double_softmax", {"loss": softmax_loss, "D": partial(dis, nn.Softmax(1), n=2)}),
+    "targets in a row beside a column": ("loss_broadcasts", {"of_D": broadcast, "loss_G": squares}),
+    "square of a mean": ("loss_of_the_mean", {"loss": mean_first}),
+    "target beyond 1": ("target_outside_0_1", {"real": 1.1}),
+    "target below 0, BCE by hand": ("target_outside_0_1", {"fake": -0.1}),
+    "fakes smoothed": ("fakes_smoothed", {"real": 0.9, "fake": 0.1}),
+    "real pushed down": ("real_pushed_down", {"real": 0}),
+    "other latents for D": ("latents_differ", {"z_D": lambda n: torch.rand(n, Z)}),
+    "batch norm before tanh": ("batchnorm_at_output", {"G": partial(gen, before=(nn.BatchNorm1d(64),))}),
+    "bytes against tanh": ("range_mismatch", {"x_real": (X[:256] + 1) * 127.5}),
+    "sigmoid against [-1, 1]": ("range_mismatch", {"G": partial(gen, nn.Sigmoid)}),
+    "a frame in the real images": ("giveaway", {"x_real": F.pad(X[:256, :, 1:-1, 1:-1], (1, 1, 1, 1), value=1.0)}),
+}
+SOUND = {
+    "as it is": {},
+    "sigmoid and BCELoss": {"D": partial(dis, nn.Sigmoid()), "loss": chances},
+    "forward called directly": {"called": lambda m: lambda x: m.forward(x)},
+    "a part frozen on purpose": {"D": Frozen},
+    "gradient penalty": wgan,
+    "one call for both, no batch norm": {"of_D": one_call},
+    "batch norm, two calls": {"D": normed},
+    "R1 on the batch": {"penalty": r1},
+    "squares": {"loss": squares},
+    "squares, targets in a column": {"of_D": in_a_row, "loss": squares},
+    "softmax left out": {"loss": softmax_loss, "D": partial(dis, n=2)},
+    "labels exchanged in both": {"real": 0, "fake": 1, "wish": 0},
+    "real smoothed": {"real": 0.9},
+    "uniform latents in both": {"z_D": lambda n: torch.rand(n, Z), "z_G": lambda n: torch.rand(n, Z)},
+    "a border that is black in both": {"x_real": F.pad(X[:256, :, 1:-1, 1:-1], (1, 1, 1, 1), value=-1.0)},
+    "[0, 1] and a sigmoid": {"G": partial(gen, nn.Sigmoid), "x_real": (X[:256] + 1) / 2},
+    "bytes that the step scales": {"x_real": ((X[:256] + 1) * 127.5).byte(), "prepare": _scaled},
+    "spectral norm of the old make": {"loss": score, "D": lambda: nn.Sequential(
+        nn.Flatten(), nn.utils.spectral_norm(nn.Linear(64, 32)), nn.ReLU(), nn.utils.spectral_norm(nn.Linear(32, 1)))},
+}  # fmt: skip
+
+
+def made(change: dict) -> dict:
+    """The networks of a change are drawn anew for each test."""
+    torch.manual_seed(1)
+    return {k: v() if k in ("G", "D", "trained") else v for k, v in change.items()}
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_fault_is_named_first(name):
+    key, change = SICK[name]
+    report = examine(**loop(**made(change)))
+    assert report and report[0].key == key and report.sick, report
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_loop_is_healthy(name):
+    report = examine(**loop(**made(SOUND[name])))
+    assert report.healthy and not report.case.unwatched, report
+
+
+def test_the_run_is_left_as_it_was_found():
+    torch.manual_seed(0)
+    material = loop(**made(wgan))
+    modules = [material["G"], material["D"]]
+    before = [t.clone() for m in modules for t in m.state_dict().values()]
+    state = torch.get_rng_state()
+    examine(**material)
+    assert all(
+        torch.equal(a, b) for a, b in zip(before, (t for m in modules for t in m.state_dict().values()), strict=True)
+    )
+    assert torch.equal(state, torch.get_rng_state()) and "forward" not in material["G"].__dict__
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("one of the variables needed for gradient computation has been modified by an inplace operation", "D(x_fake)"),
+        ("Trying to backward through the graph a second time", "detach"),
+        ("all elements of input should be between 0 and 1", "BCEWithLogitsLoss"),
+        ("Target size (torch.Size([100, 1])) must be the same as input size (torch.Size([64, 1]))", "len(x_real)"),
+        ("step() missing 1 required positional argument: 'epoch'", "lambda"),
+    ],
+)
+def test_a_step_that_raises_is_not_examined_and_told_what_it_means(message, says):
+    def step(x):
+        raise RuntimeError(message)
+
+    report = examine(**{**loop(), "step": step})
+    assert not report.healthy and report.verdict.startswith("not examined: the step raises") and says in report.verdict
+
+
+def test_a_step_of_its_own_batch_size_is_examined_with_that():
+    material = loop()
+    step, ones = material["step"], torch.ones(100, 1)
+
+    def fixed(x):
+        F.binary_cross_entropy_with_logits(material["D"](x), ones)
+        step(x)
+
+    report = examine(**{**material, "step": fixed})
+    assert report.healthy and not report.case.unwatched, report
+
+
+def test_a_step_that_draws_its_own_batch_is_examined():
+    material = loop()
+    step, batches = material["step"], iter(range(10_000))
+    report = examine(**{**material, "step": lambda: step(X[(i := 7 * next(batches) % 400) : i + 50])})
+    assert report.healthy and not report.case.unwatched, report
+    sick = loop(wish=0)
+    turn = sick["step"]
+    report = examine(**{**sick, "step": lambda: turn(X[(i := 7 * next(batches) % 400) : i + 50])})
+    assert report[0].key == "cooperation", report
+
+
+def test_a_pool_of_old_fakes_counts_as_fakes():
+    pool = [torch.rand(32, 1, 8, 8) * 2 - 1]
+
+    def old(D, x, f, loss, real, fake):
+        pool.append(f[:32])
+        return loss(D(x), real) + loss(D(pool[0]), fake)
+
+    assert examine(**loop(of_D=old)).healthy
+
+
+def test_a_player_with_a_turn_in_every_fifth_call_is_no_player_that_rests():
+    material = loop()
+    step, calls = material["step"], iter(range(10_000))
+    held = [p.clone() for p in material["G"].parameters()]
+
+    def rarely(x):
+        i = next(calls)
+        if i % 5 == 4:
+            return step(x)
+        material["D"].zero_grad()
+
+    report = examine(**{**material, "step": rarely})
+    assert "not_updated" not in [f.key for f in report], report
+    assert all(torch.equal(a, b) for a, b in zip(held, material["G"].parameters(), strict=True))
+
+
+def test_an_average_whose_batch_norm_stayed_behind():
+    material = loop(rate=1e-2)
+    average = gen().eval()
+    step, G = material["step"], material["G"]
+
+    def averaged(x):
+        step(x)
+        with torch.no_grad():
+            for a, b in zip(average.parameters(), G.parameters(), strict=True):
+                a.lerp_(b, 0.05)
+
+    for _ in range(100):
+        averaged(X[:32])
+    with torch.no_grad():  # far from the statistics it was made with
+        average[0].weight.mul_(4)
+    assert "stale_statistics" in [f.key for f in examine(**{**material, "G": average, "step": averaged}) if f.sick]
+    for m, other in zip(average.modules(), G.modules(), strict=True):
+        if isinstance(m, nn.BatchNorm1d):
+            m.load_state_dict(other.state_dict())
+    sampled = average(torch.randn(4, Z))
+    assert sampled.isfinite().all()
+
+
+def test_a_rate_far_too_high():
+    report = examine(**loop(rate=0.5))
+    assert report.sick and report[0].key in ("exploding", "collapse", "vanishing"), report
+
+
+def test_what_cannot_be_watched_is_not_called_healthy():
+    report = examine(**loop(called=lambda m: m.forward))  # bound before anybody could look
+    assert not report.healthy and not report.sick and "D(x)" in report.verdict
+
+
+def test_records_that_keep_their_graph():
+    loss = nn.Parameter(torch.ones(()))
+    report = examine(**loop(history={"loss_D": [loss * i for i in range(3)]}))
+    assert "history_keeps_graph" in [f.key for f in report]
+    kept_none = examine(**loop(history={"loss_D": [(loss * i).detach() for i in range(3)]}))
+    assert "history_keeps_graph" not in [f.key for f in kept_none]
+
+
+def test_a_handful_of_images():
+    few = X[:12][torch.randint(12, (512,), generator=torch.Generator().manual_seed(0))]
+    assert "few_images" in [f.key for f in examine(**loop(x_real=few)) if f.sick]
+    assert "few_images" not in [f.key for f in examine(**loop(x_real=X))]
+
+
+def test_without_a_step_the_report_begins_with_how_to_give_one():
+    material = loop()
+    del material["step"]
+    assert str(examine(**material)).startswith("No step was given")
+
+
+def test_what_can_be_told_without_the_step():
+    def first(**change):
+        material = loop(**made(change))
+        return next((f.key for f in examine(**{**material, "step": None}) if f.sick), "")
+
+    fell = {"loss_D": [-9.0] * 240, "loss_G": [3.0] * 240}
+    assert first(**wgan, history=fell) == ""
+    assert first(D=partial(dis, nn.Sigmoid()), history=fell) == "critic_ends_in_sigmoid"
+    assert first(history={"loss_D": [0.001] * 240, "loss_G": [-0.001] * 240}) == "vanishing"
+    assert first(history={"loss_D": [1.3] * 240, "loss_G": [-0.7] * 240}) == ""
+    assert first(history={"loss_D": [300.0] * 240, "loss_G": [200.0] * 240}) == "exploding"
+
+
+def test_the_doctor_says_sick_only_of_what_is_in_its_table():
+    assert {key for key, _ in SICK.values()} <= set(doctor.FINDINGS)
