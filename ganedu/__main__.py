@@ -110,14 +110,15 @@ def _findings() -> str:
 
     from .doctor.findings import FINDINGS, TABLE
 
-    width = min(shutil.get_terminal_size().columns, 120)
+    wrap = textwrap.TextWrapper(min(shutil.get_terminal_size().columns, 120), initial_indent=" " * 6,
+                                subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)  # fmt: skip
     lines = []
     for kind in TABLE:
         lines += [kind]
         for key, entry in FINDINGS.items():
             if entry.kind == kind:
                 lines += [f"  {entry.title} [{key}]"]
-                lines += textwrap.wrap(entry.first, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+                lines += wrap.wrap(entry.first)
     return "\n".join(lines)
 
 
