@@ -291,6 +291,7 @@ TABLE = {
             "07_gan_clinic",
         ),
         "double_sigmoid": None,
+        "penalty_wrong": None,
         "d_idle": (
             "D says the same of everything",
             "G gets no hint where to go.",

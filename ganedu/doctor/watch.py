@@ -42,7 +42,8 @@ class Call:
     )  # (which backward pass, gradient times N) as they come
     grad: Tensor | None = None  # times N: the slope of one sample's loss
     two: bool = False  # D gives logits of two classes, (N, 2): d and grad are of their difference
-    penalty: bool = False  # a gradient was asked for that no weight learns from: a penalty looks at D's slope here
+    penalty: bool = False  # a gradient was asked for that no weight learns from: a penalty looks at D's slope here,
+    logged: bool = True  # or a record does, which needs no graph of it
     player: str = ""  # whose loss it was
 
 
@@ -107,12 +108,9 @@ def watch(step, players: dict, batch: tuple, *, seed: int = 0) -> tuple[Round, R
         plain, repeats = once(batch, repeats=PATIENCE), PATIENCE
     once = partial(once, repeats=repeats)
     bent, dyed = _unless_it_raises(once, batch, bend=True), _unless_it_raises(once, _dyed(batch, seed))
-    _trace(plain, bent, dyed)
-    flat, far = (_unless_it_raises(once, batch, levels=[_levels(c, far) for c in plain.calls]) for far in (False, True))
-    for r in (flat, far):
-        for c, seen in zip(r.calls if r else (), plain.calls, strict=False):
-            if seen.fake is not None and len(seen.fake) == len(c.x):
-                c.fake, c.real = seen.fake, seen.real
+    origins = _trace(plain, bent, dyed, batch)
+    two = any(c.two for c in plain.calls)
+    flat, far = (_unless_it_raises(once, batch, far=far, origins=origins, two=two) for far in (False, True))
     if plain.penalised:
         shown = {slope: _unless_it_raises(once, batch, slope=slope) for slope in SLOPES}
         plain.wishes = {slope: r.wishes[slope] for slope, r in shown.items() if r}
@@ -146,30 +144,49 @@ def _dyed(batch: tuple, seed: int) -> tuple:
     return (x + 0.05 * dust.to(x) * (x.mean() - x + 1e-3), *rest)
 
 
-def _trace(plain: Round, bent: Round | None, dyed: Round | None) -> None:
-    """Which rows of D's inputs are fakes, and which real."""
+def _trace(plain: Round, bent: Round | None, dyed: Round | None, batch: tuple):
+    """Find which rows of D's inputs are fakes, and which real; returns origins(i, call, made) for later watches.
+
+    Calls are compared one by one. Where a later watch is in another phase, as of a loop that trains G in every fifth
+    step, or draws another batch, rows are looked up instead: among what G made, and in the batch.
+    """
 
     def changed(call, i, other):
-        if other is None or i >= len(other.calls) or other.calls[i].x.shape != call.x.shape:
+        if other.calls[i].x.shape != call.x.shape:
             return None
         return (call.x != other.calls[i].x).reshape(len(call.x), -1).any(1)
 
-    fakes, reals = ([changed(c, i, other) for i, c in enumerate(plain.calls)] for other in (bent, dyed))
-    if bent is None or all(f is None or f.all() for f in fakes):  # the step draws its own batch, another each time
-        made = torch.cat([m.flatten(1) for m in plain.made]) if plain.made else torch.empty(0)
-        fakes = [_among(c.x, made) for c in plain.calls]
-    dye_shows = dyed is not None and any(
-        r is not None and (r & ~f).any() for r, f in zip(reals, fakes, strict=True) if f is not None
+    def looked_up(i, call, made):
+        fake, real = _among(call.x, made), _among(call.x, batch[:1])
+        return (None, None) if fake is None else (fake, ~fake & real if real is not None and real.any() else ~fake)
+
+    def compared(i, call, made):
+        return (
+            masks[i] if i < len(masks) and masks[i][0] is not None and len(masks[i][0]) == len(call.x) else (None, None)
+        )
+
+    in_step = all(
+        r is not None and [c.player for c in r.calls] == [c.player for c in plain.calls] for r in (bent, dyed)
     )
-    for call, fake, real in zip(plain.calls, fakes, reals, strict=True):
-        if fake is not None:
-            call.fake, call.real = fake, ~fake & real if dye_shows and real is not None else ~fake
+    fakes, reals = ([changed(c, i, r) for i, c in enumerate(plain.calls)] if in_step else [] for r in (bent, dyed))
+    if not in_step or all(f is None or f.all() for f in fakes):
+        origins = looked_up
+    else:
+        pairs = [(f, r) for f, r in zip(fakes, reals, strict=True) if f is not None]
+        dye_shows = any(r is not None and (r & ~f).any() for f, r in pairs)
+        masks = [(None, None) if f is None else (f, ~f & r if dye_shows and r is not None else ~f)
+                 for f, r in zip(fakes, reals, strict=True)]  # fmt: skip
+        origins = compared
+    for i, call in enumerate(plain.calls):
+        call.fake, call.real = origins(i, call, plain.made)
+    return origins
 
 
-def _among(x: Tensor, made: Tensor) -> Tensor | None:
-    """Which rows of x are rows of `made`, (N,); None where they differ in shape."""
+def _among(x: Tensor, others) -> Tensor | None:
+    """Which rows of x are rows of one of `others`, (N,); None where none has their length."""
     rows = x.flatten(1)
-    return torch.cdist(rows.float(), made.float()).min(1).values < 1e-4 if rows.shape[1:] == made.shape[1:] else None
+    same = [t.flatten(1) for t in others if torch.is_tensor(t) and t.ndim > 1 and t[0].numel() == rows.shape[1]]
+    return torch.cdist(rows.float(), torch.cat(same).float()).min(1).values < 1e-4 if same else None
 
 
 def _levels(call: Call, far: bool) -> Tensor | None:
@@ -191,12 +208,12 @@ class Watcher:
     """Wraps two players and hooks on every optimiser that steps; what they see is written into `round`.
 
     Gradients come before it is known whose loss they belong to: they are kept until the next optimiser's step, which
-    tells. `bend` changes G's output a little, `levels` moves D's outputs: a tensor (N,) or None for each call of D.
+    tells. `bend` changes G's output a little; `origins`, of `_trace`, has D's outputs moved, `far` or to `LEVEL`.
     `slope` shows penalties a linear critic: D's values stay, its slope in x is `slope` times a unit vector.
     """
 
-    def __init__(self, players: dict, seed: int, bend: bool = False, levels=(), slope: float | None = None):
-        self.players, self.bend, self.levels = players, bend, levels
+    def __init__(self, players: dict, seed: int, bend=False, far=False, origins=None, two=False, slope=None):
+        self.players, self.bend, self.far, self.origins, self.two = players, bend, far, origins, two
         self.weights = {name: dict(players[name].named_parameters()) for name in ("G", "D")}
         self.dust = torch.Generator().manual_seed(seed)  # its own: the step draws the same numbers as without it
         self.round = Round()
@@ -273,7 +290,10 @@ class Watcher:
         for o in output if isinstance(output, tuple | list) else (output,):
             if torch.is_tensor(o) and o.ndim == 2 and o.requires_grad and last_operation(o) == "Softmax":
                 o.register_hook(partial(self._gradient_of_chances, o.detach().clone()))
-        d = self._at_level(d)
+        if self.origins is not None:
+            call.two = self.two and d.ndim == 2 and d.shape[1] == 2
+            call.fake, call.real = self.origins(len(self.round.calls), call, self.round.made)
+            d = _at_level(d, _levels(call, self.far))
         call.d = d.detach().clone()
         if self.slope is not None and given[0].requires_grad:
             d = self._linear(given[0], d)
@@ -281,14 +301,6 @@ class Watcher:
         if d.requires_grad:
             d.register_hook(partial(self._gradient_of_D, call))
         return d
-
-    def _at_level(self, d: Tensor) -> Tensor:
-        """D's outputs shrunk to about the level asked for in this call."""
-        i = len(self.round.calls)
-        level = self.levels[i] if i < len(self.levels) else None
-        if level is None or len(level) != len(d):
-            return d
-        return d * 1e-3 + level.view(-1, *(level.shape[1:] or (1,) * (d.ndim - 1))).to(d)
 
     def _linear(self, x: Tensor, d: Tensor) -> Tensor:
         """D's values with the slope a w in x, |w| = 1, summed over a sample's outputs; d loss / da is 0."""
@@ -304,7 +316,7 @@ class Watcher:
         if g.shape[1] > 1 and float(total.abs().sum()) < 1e-4 * float(g.abs().sum()):  # of classes: no common push
             call.two = g.shape[1] == 2
             total = (g[:, 1] - g[:, 0]) / 2 if call.two else torch.zeros_like(total)
-        call.grads.append((torch._C._current_graph_task_id(), total * len(total)))
+        call.grads.append((torch._C._current_graph_task_id(), total * len(total), torch.is_grad_enabled()))
         if not any(call is c for c in self.pending):
             self.pending.append(call)
 
@@ -347,8 +359,9 @@ class Watcher:
     def _settle(self) -> list[Call]:
         """The calls of D that this turn's losses were of; what no weight learnt from was asked for by a penalty."""
         for call in self.pending:
-            learnt = [g for task, g in call.grads if task in self.learning]
+            learnt = [g for task, g, _ in call.grads if task in self.learning]
             call.penalty = len(learnt) < len(call.grads)
+            call.logged = all(not graph for task, _, graph in call.grads if task not in self.learning)
             call.grad = sum(learnt) if learnt else None
             if call.two and call.d.ndim == 2:
                 call.d = call.d[:, 1] - call.d[:, 0]
@@ -384,6 +397,13 @@ class Watcher:
 
     def _changes_since(self, earlier: dict) -> dict[str, float]:
         return {name: _change(earlier[name], weights) for name, weights in self.weights.items()}
+
+
+def _at_level(d: Tensor, level: Tensor | None) -> Tensor:
+    """D's outputs shrunk to about the level asked for in this call."""
+    if level is None or len(level) != len(d):
+        return d
+    return d * 1e-3 + level.view(-1, *(level.shape[1:] or (1,) * (d.ndim - 1))).to(d)
 
 
 def _wrap(module: nn.Module, see):

@@ -14,6 +14,7 @@ from ..metrics import auc, nearest
 from .watch import REPEATS, SLOPES, Skip
 
 BATCHNORM = nn.modules.batchnorm._BatchNorm
+VETO = 0.1  # a slope where D is now says the contrary if it is that much of the slope at `LEVEL`
 FICKLE = (BATCHNORM, nn.modules.dropout._DropoutNd)  # layers that do something else in training
 
 
@@ -76,8 +77,8 @@ def pushes(case) -> tuple[float, float, float]:
 def signs(case):
     """Healthy losses push D's logits up on real, down on fakes in D's loss, up on fakes in G's.
 
-    Read where logits are about `LEVEL`, so that no loss is flat; where they stand now they must not say the contrary:
-    some losses pull towards a target in the middle.
+    Read where logits are about `LEVEL`, so that no loss is flat; where they stand now they must not say the contrary by
+    more than a hair: some losses pull towards a target in the middle.
     """
     r, (real, fake, wish) = *case.need("round"), pushes(case)
     real_now, fake_now, wish_now = (
@@ -89,15 +90,15 @@ def signs(case):
         raise Skip("slopes of D's loss are not finite")
     if abs(real) > 0 and not abs(fake) > 0:
         yield "fakes_ignored", "D's loss pushes its logit on real samples, and not at all on fakes."
-    if real < 0 < fake and not fake_now < 0:
+    if real < 0 < fake and not fake_now < -VETO * fake:
         seen = "D's loss pushes its logit down on real samples and up on fakes"
         agreed = wish < 0 and all(_bowl(case, *which) for which in (("D", False), ("D", True), ("G", True)))
         yield ("exchanged", seen + ("; G's loss agrees, and each has a lowest point." if agreed else "."),
                *(("remark",) if agreed else ()))  # fmt: skip
-    elif fake * wish > 0 and not fake_now * wish_now < 0:
+    elif fake * wish > 0 and not fake_now * wish_now < -VETO * fake * wish:
         way = "up" if wish > 0 else "down"
         yield "cooperation", f"On fakes, D's loss and G's both push the logit {way}."
-    elif real < 0 and fake < 0 and not real_now > 0:
+    elif real < 0 and fake < 0 and not real_now > -VETO * real:
         yield "real_pushed_down", "D's loss pushes its logit down on fakes, and on real samples as well."
 
 
@@ -132,6 +133,14 @@ def straight(case, player: str, fake: bool) -> str:
     basis = torch.stack([torch.ones_like(d), d], 1)
     rest = g - basis @ torch.linalg.lstsq(basis, g[:, None]).solution[:, 0]
     return "squared" if float(rest.abs().max()) < 1e-2 * size else ""
+
+
+def _one_line(case) -> bool:
+    """Whether the slopes of real samples and of fakes lie on one straight line."""
+    d, g = (torch.cat(t) for t in zip(curve(case, "D", False), curve(case, "D", True), strict=True))
+    basis = torch.stack([torch.ones_like(d), d], 1)
+    rest = g - basis @ torch.linalg.lstsq(basis, g[:, None]).solution[:, 0]
+    return float(rest.abs().max()) < 1e-2 * float(g.abs().mean())
 
 
 def _curved_in_the_mean(case, player: str, fake: bool) -> bool:
@@ -188,6 +197,9 @@ def forms(case):
         )
         return
     kinds = {straight(case, "D", False), straight(case, "D", True)}
+    if kinds == {"squared"} and _one_line(case):
+        yield "loss_broadcasts", "D's loss pulls a real sample and a fake to one and the same target."
+        return
     if "mean" in kinds:
         yield "loss_of_the_mean", "All samples of a batch have one and the same slope, which changes with their mean."
         return
@@ -265,7 +277,11 @@ def penalties(case):
         return
     if idle(r):
         if straight(case, "D", False) != "linear":  # there it is `no_limit`
-            yield "penalty_wrong", "A penalty is computed, but nothing of it comes back to D's weights."
+            seen = "D's slope is computed, but nothing of it comes back to D's weights"
+            if all(c.logged for c in calls):
+                yield "penalty_wrong", f"{seen}: right for a record, and no penalty.", "remark"
+            else:
+                yield "penalty_wrong", f"{seen}."
     elif len(r.wishes) == len(SLOPES) and r.wishes[2.0] < 0:
         yield "penalty_wrong", "Of a linear critic with slope 2 in each whole sample the penalty asks for more slope."
     elif any(_mixed_by_pixel(call, r) for call in calls):

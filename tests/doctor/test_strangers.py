@@ -71,6 +71,10 @@ def computed_only(D, x, f):
     return 0 * gp(D, x, f).item()
 
 
+def logged(D, x, f):
+    return 0 * slope(D, between(x, f), create_graph=False).item()
+
+
 def no_penalty(D, x, f):
     return 0.0
 
@@ -140,6 +144,10 @@ def broadcast(D, x, f, loss, real, fake):
     return F.mse_loss(d, torch.cat([torch.ones(len(x)), torch.zeros(len(f))]))
 
 
+def crossed(D, x, f, loss, real, fake):
+    return (D(torch.cat([x, f])) - torch.cat([torch.ones(len(x)), torch.zeros(len(f))])).square().mean()
+
+
 def in_a_row(D, x, f, loss, real, fake):
     d = D(torch.cat([x, f]))
     return F.mse_loss(d, torch.cat([torch.ones(len(x)), torch.zeros(len(f))]).view(-1, 1))
@@ -176,6 +184,7 @@ SICK = {
     "tanh under squares": ("critic_ends_in_sigmoid", {"loss": squares, "D": partial(dis, nn.Tanh())}),
     "softmax twice": ("double_softmax", {"loss": softmax_loss, "D": partial(dis, nn.Softmax(1), n=2)}),
     "targets in a row beside a column": ("loss_broadcasts", {"of_D": broadcast, "loss_G": squares}),
+    "every output meets every target, by hand": ("loss_broadcasts", {"of_D": crossed, "loss_G": squares}),
     "square of a mean": ("loss_of_the_mean", {"loss": mean_first}),
     "target beyond 1": ("target_outside_0_1", {"real": 1.1}),
     "target below 0, BCE by hand": ("target_outside_0_1", {"fake": -0.1}),
@@ -197,6 +206,7 @@ SOUND = {
     "batch norm, two calls": {"D": normed},
     "R1 on the batch": {"penalty": r1},
     "squares": {"loss": squares},
+    "a slope that is only recorded": {"penalty": logged},
     "squares, targets in a column": {"of_D": in_a_row, "loss": squares},
     "softmax left out": {"loss": softmax_loss, "D": partial(dis, n=2)},
     "labels exchanged in both": {"real": 0, "fake": 1, "wish": 0},
