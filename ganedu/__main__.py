@@ -22,6 +22,7 @@ examples:
   ganedu train cgan --data digits --steps 4000 --out runs/digits
   ganedu sample runs/digits --labels 3 --n 16 --out threes.png
   ganedu doctor runs/digits
+  ganedu doctor gan.ipynb --seconds 60
   ganedu report runs/digits
 
 ganedu COMMAND --help says more about each. Errors end with status 2 where something can be put right on the
@@ -73,11 +74,52 @@ def student(args) -> None:
 
 
 def doctor(args) -> int:
+    if args.list:
+        print(_findings())
+        return 0
+    if args.run_or_file is None:
+        raise ValueError("nothing to examine: give a run's folder, a script or a notebook, or --list.")
+    chosen = {role: text for role in args.roles if (text := getattr(args, role)) is not None}
+    if args.run_or_file.is_file() or args.run_or_file.suffix in (".py", ".ipynb"):
+        return _examine_file(args.run_or_file, chosen, args.seconds)
+    if chosen:
+        raise ValueError(f"{args.run_or_file} is a run with players of its own: leave --{', --'.join(chosen)} out.")
     from .doctor import examine
 
-    report = examine(args.dir)
+    report = examine(args.run_or_file)
     print(report)
     return 0 if report.healthy else 1
+
+
+def _examine_file(path: Path, chosen: dict[str, str], seconds: float) -> int:
+    from .doctor import files
+
+    files.parts(path)  # what is no code is said before anything else
+    print(
+        f"running the code of {path}, in a copy of its folder, for at most {seconds:g} s", file=sys.stderr, flush=True
+    )
+    text, healthy = files.examine_file(path, chosen, seconds)
+    print(text)
+    return 0 if healthy else 1
+
+
+def _findings() -> str:
+    """The doctor's findings by kind: key, title, what to try first; as wide as the terminal."""
+    import shutil
+    import textwrap
+
+    from .doctor.findings import FINDINGS, TABLE
+
+    wrap = textwrap.TextWrapper(min(shutil.get_terminal_size().columns, 120), initial_indent=" " * 6,
+                                subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)  # fmt: skip
+    lines = []
+    for kind in TABLE:
+        lines += [kind]
+        for key, entry in FINDINGS.items():
+            if entry.kind == kind:
+                lines += [f"  {entry.title} [{key}]"]
+                lines += wrap.wrap(entry.first)
+    return "\n".join(lines)
 
 
 def report(args) -> None:
@@ -333,9 +375,7 @@ def parser() -> argparse.ArgumentParser:
     _arguments_of_train(command(train, "train a GAN on images"))
     _arguments_of_sample(command(sample, "draw images from a trained GAN"))
 
-    p = command(doctor, "examine a run, and say what is wrong with it, most likely cause first")
-    p.add_argument("dir", type=_path, metavar="DIR",
-                   help="folder of the run; status 0: healthy, 1: sick, or not to be told")  # fmt: skip
+    _arguments_of_doctor(command(doctor, "examine a run, a script or a notebook; say what is wrong, likeliest first"))
 
     p = command(report, "judge runs side by side, and write what was found as a notebook, a page and a file of figures")
     p.add_argument("dirs", type=_path, nargs="+", metavar="DIR", help="folder of a run; all on the same data")
@@ -377,6 +417,28 @@ def _arguments_of_train(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, to the numbers of an unbroken one"
     )
+
+
+ROLES = {
+    "G": "the generator", "D": "the discriminator or critic", "opt_G": "G's optimiser", "opt_D": "D's optimiser",
+    "step": "what takes a step of both on a batch", "x_real": "a batch of data, as it enters D", "labels": "its labels",
+    "z": "latents, as they enter G", "z_dim": "how many numbers a latent has", "history": "dict of losses",
+    "trainer": "a ganedu.training.Trainer, in place of all these",
+}  # fmt: skip
+
+
+def _arguments_of_doctor(p: argparse.ArgumentParser) -> None:
+    p.add_argument("run_or_file", type=_path, nargs="?", metavar="DIR|FILE", help="folder of a run; or FILE.py or "
+                   "FILE.ipynb, whose code is run; status 0: healthy, 1: sick, or not to be told")  # fmt: skip
+    p.add_argument(
+        "--list", action="store_true", help="say what can be found, and what to try first, and examine nothing"
+    )
+    p.add_argument("--seconds", type=_seconds, default=180.0, metavar="S",
+                   help="time for the code of FILE; what is there by then is examined (180)")  # fmt: skip
+    who = p.add_argument_group("who is who in FILE", "Where names do not tell: a name, or any Python expression.")
+    for role, about in ROLES.items():
+        who.add_argument(f"--{role.replace('_', '-')}", dest=role, metavar="NAME", help=about)
+    p.set_defaults(roles=tuple(ROLES))
 
 
 def _arguments_of_slides(p: argparse.ArgumentParser) -> None:

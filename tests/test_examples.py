@@ -2,7 +2,8 @@
 
 Three things are made short, and nothing else: training takes 1 second or 20 steps in place of the number given, `run`
 parametrises its notebook without running it, and `report` judges nothing. nbval runs the notebooks at full length, and
-tests/report the report. A run that an example reads and no example makes is trained first. `lab` opens nothing.
+tests/report the report. A run that an example reads and no example makes is trained first, and a notebook of somebody's
+own is written. `lab` opens nothing.
 """
 
 import ast
@@ -29,7 +30,7 @@ TEXTS = [
 ]
 EXAMPLE = re.compile(rf"(?<![\w./])(?:\S*python -m |\$\(VENV\) -m )?ganedu ((?:{'|'.join(COMMANDS)}|--help)\b[^`\n]*)")
 # what stands for something that the reader knows; $(...) is make's
-STANDS_FOR = {"NN": "03", "DIR": "runs/digits", "runs/...": "runs/digits", "name": "seed", "value": "1",
+STANDS_FOR = {"NN": "03", "DIR": "runs/digits", "FILE": "gan.ipynb", "runs/...": "runs/digits", "name": "seed", "value": "1",
               "[DIR2": "", "...]": "", "$(PORT)": "8888", "$(ARGS)": ""}  # fmt: skip
 
 
@@ -116,6 +117,8 @@ def place(tmp_path_factory):
         for line in ("train dcgan --steps 20", *(line for line in COMPLETE if line.startswith("train"))):
             line = re.sub(r"--steps \d+", "--steps 20", re.sub(r"--seconds \d+", "--seconds 1", line))
             assert cli.main(line.split()) == 0
+        own = nbformat.v4.new_code_cell("from torch import nn\nG, D = nn.Linear(2, 2), nn.Linear(2, 1)")
+        nbformat.write(nbformat.v4.new_notebook(cells=[own]), "gan.ipynb")
     return folder
 
 

@@ -1,10 +1,8 @@
 """The doctor: wiring faults by name, healthy runs left alone, and everything as it was found."""
 
 import copy
-import importlib.util
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -360,12 +358,3 @@ def test_an_examination_takes_seconds(where, size):
     start = time.perf_counter()
     examine(**run.material())
     assert time.perf_counter() - start < 10
-
-
-def test_readme_lists_what_the_doctor_finds():
-    path = Path(__file__).parents[2] / "tools" / "findings.py"
-    spec = importlib.util.spec_from_file_location("findings", path)
-    findings = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(findings)
-    readme = (path.parents[1] / "README.md").read_text(encoding="utf-8")
-    assert findings.written(readme) == readme, "python tools/findings.py writes it anew"
