@@ -189,6 +189,7 @@ SICK = {
     "target beyond 1": ("target_outside_0_1", {"real": 1.1}),
     "target below 0, BCE by hand": ("target_outside_0_1", {"fake": -0.1}),
     "fakes smoothed": ("fakes_smoothed", {"real": 0.9, "fake": 0.1}),
+    "real pushed down, squares": ("real_pushed_down", {"real": 0, "loss": squares}),
     "real pushed down": ("real_pushed_down", {"real": 0}),
     "other latents for D": ("latents_differ", {"z_D": lambda n: torch.rand(n, Z)}),
     "batch norm before tanh": ("batchnorm_at_output", {"G": partial(gen, before=(nn.BatchNorm1d(64),))}),
