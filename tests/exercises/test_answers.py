@@ -24,8 +24,6 @@ HERE = Path(__file__).parent
 NOTEBOOKS = {p.stem: p for p in sorted((HERE.parents[1] / "notebooks").glob(notebooks.PATTERN))}
 NOT_YET = [  # to be converted; none is added
     "11_latent_space",
-    "13_perceptual_losses",
-    "14_paired_translation",
 ]
 
 
