@@ -23,7 +23,7 @@ import ganedu
 from ganedu import checkpoints, data, doctor, losses, metrics, models, pixels, plots, sampling, steps, widgets
 from ganedu.course import stored
 from ganedu.data import folders, shapes
-from ganedu.doctor import patients, watch
+from ganedu.doctor import outputs, patients
 from ganedu.metrics import _inputs, entanglement
 from ganedu.report import summary
 from ganedu.runs import recipes
@@ -523,9 +523,9 @@ TENSORS = {
     restoration.richardson_lucy: plain(restoration.richardson_lucy, images(2), 1.0, iterations=2),
     restoration.biharmonic: plain(restoration.biharmonic, images(2), mask(2)),
     shapes.render: lambda x: shapes.render(scenes(x), 16),
-    watch.last_operation: lambda x: watch.last_operation(x(A).clone().requires_grad_().tanh()),
-    watch.as_rows: plain(watch.as_rows, images(side=32)), watch.nearest_other: plain(watch.nearest_other, A),
-    watch.pixel_correlation: plain(watch.pixel_correlation, images()),
+    outputs.last_operation: lambda x: outputs.last_operation(x(A).clone().requires_grad_().tanh()),
+    outputs.as_rows: plain(outputs.as_rows, images(side=32)), outputs.nearest_other: plain(outputs.nearest_other, A),
+    outputs.pixel_correlation: plain(outputs.pixel_correlation, images()),
     pix2pix.edges: plain(pix2pix.edges, images()),
     pix2pix.silhouettes: plain(pix2pix.silhouettes, data.to_uint8(images())),
     pix2pix.check_outline: plain(pix2pix.check_outline, mask()),

@@ -5,7 +5,6 @@ Everything is tried on copies. A check (`ganedu.doctor.checks`) is a small funct
 was seen), and a lesser kind where it is less sure. The table in `ganedu.doctor.findings` says which comes first.
 """
 
-import inspect
 import math
 import os
 import re
@@ -20,7 +19,7 @@ from . import material
 from .checks import CHECKS, finite
 from .findings import Finding, Report
 from .outputs import last_operation, last_operations, logits
-from .players import copies, meaning, put_back, undisturbed, unwrapped, ways
+from .players import copies, meaning, put_back, takes_labels, undisturbed, ways
 from .watch import Round, Skip, watch
 
 N, FEW = 256, 8  # samples of each kind that the measures stand on; fewer than that say nothing
@@ -262,7 +261,7 @@ def _sample(case: Case, z, z_dim) -> tuple:
 
 def _sampled(case: Case, z: Tensor) -> tuple:
     y = labels = None
-    if case.labels is not None and _takes_labels(case.G):
+    if case.labels is not None and takes_labels(case.G):
         labels = case.labels[torch.arange(len(z)) % len(case.labels)]
         y = labels.roll(1) if labels.unique(dim=0).shape[0] > 1 else None
     case.G.train()
@@ -303,7 +302,7 @@ def _in_floats(case: Case) -> Tensor:
 def _judge(case: Case) -> tuple:
     D, fake, x_real = case.need("D", "fake", "x_real")
     D.train()
-    labels = case.labels if _takes_labels(D) else None
+    labels = case.labels if takes_labels(D) else None
     n = min(len(fake), len(x_real))
     x_real, fake = (x[:n].to(device_of(D, x), _dtype_of(D)) for x in (x_real, fake))
     asked = None if labels is None else labels[:n]
@@ -332,12 +331,6 @@ def _dtype_of(*networks: nn.Module | None) -> torch.dtype:
     """The precision of the first weight or statistic that has one; float32 without any."""
     held = (t for m in networks if m is not None for t in (*m.parameters(), *m.buffers()))
     return next((t.dtype for t in held if t.is_floating_point()), torch.float32)
-
-
-def _takes_labels(module: nn.Module) -> bool:
-    """Whether forward has a place for labels; our own networks always have, and say by `n_classes` if it is used."""
-    module = unwrapped(module)
-    return getattr(module, "n_classes", 1) > 0 and len(inspect.signature(module.forward).parameters) > 1
 
 
 def _call(module: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:

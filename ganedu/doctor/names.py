@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..training import Trainer
-from .examine import FEW, N, _takes_labels
+from .examine import FEW, N
 from .outputs import logits
-from .players import copies
+from .players import copies, takes_labels
 
 
 def _both_ways(words: str, players: str) -> str:
@@ -197,7 +197,7 @@ class Search:
     def labels(self, seen: Found) -> None:
         """Labels as long as x_real, where somebody has a place for them."""
         x, networks = seen.value("x_real"), [seen.value(r) for r in ("G", "D")]
-        wanted = any(m is not None and _takes_labels(m) for m in networks) or _places(seen.value("step")) > 1
+        wanted = any(m is not None and takes_labels(m) for m in networks) or _places(seen.value("step")) > 1
         if "labels" not in seen and x is not None and wanted:
             fit = self.named(NAMES["labels"], lambda v: _tensor(v) and len(v) == len(x) and not _chance(v))
             seen.put("labels", next(iter(fit.items()), None))
@@ -210,7 +210,7 @@ class Search:
             return
         G = seen.value("G")
         drawn = self.named(NAMES["z"], lambda v: _tensor(v) and v.ndim > 1 and len(v) >= FEW)
-        drawn = {k: v for k, v in drawn.items() if _takes_labels(G) or _output(G, v) is not None}
+        drawn = {k: v for k, v in drawn.items() if takes_labels(G) or _output(G, v) is not None}
         sizes = self.named(NAMES["z_dim"], lambda v: type(v) is int and v > 0)
         if drawn:
             seen.put("z", next(iter(drawn.items())))
@@ -364,7 +364,7 @@ def _output(module: nn.Module, x) -> Tensor | None:
 
 
 def _accepts(D: nn.Module, x) -> bool:
-    if _takes_labels(D):  # it wants more than x: not tried here
+    if takes_labels(D):  # it wants more than x: not tried here
         return True
     return any(_output(D, t) is not None for t in (torch.as_tensor(x), torch.as_tensor(x).flatten(1)))
 

@@ -38,6 +38,12 @@ def unwrapped(module: nn.Module) -> nn.Module:
     return module
 
 
+def takes_labels(module: nn.Module) -> bool:
+    """Whether forward has a place for labels; our own networks always have, and say by `n_classes` if it is used."""
+    module = unwrapped(module)
+    return getattr(module, "n_classes", 1) > 0 and len(inspect.signature(module.forward).parameters) > 1
+
+
 # -------------------------------------------------------------------------------------------- how the step is called
 
 

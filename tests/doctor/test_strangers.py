@@ -195,6 +195,7 @@ SICK = {
     "batch norm before tanh": ("batchnorm_at_output", {"G": partial(gen, before=(nn.BatchNorm1d(64),))}),
     "bytes against tanh": ("range_mismatch", {"x_real": (X[:256] + 1) * 127.5}),
     "sigmoid against [-1, 1]": ("range_mismatch", {"G": partial(gen, nn.Sigmoid)}),
+    "a frame that the step draws": ("giveaway", {"prepare": lambda x: F.pad(x[..., 1:-1, 1:-1], (1,) * 4, value=0.5)}),
     "a frame in the real images": ("giveaway", {"x_real": F.pad(X[:256, :, 1:-1, 1:-1], (1, 1, 1, 1), value=1.0)}),
 }
 SOUND = {
