@@ -169,22 +169,28 @@ def parse(cell) -> list[ast.stmt]:
 
 
 class Names:
-    """What the names of a notebook stand for: the statements that bind or change them, and whose objects they are."""
+    """What the names of a notebook stand for: the statements that bind or change them, and whose objects they are.
+
+    Cells are numbered from 1. What a cell reads, no later one has made: `of` gives the statements up to a cell.
+    """
 
     def __init__(self, cells):
         self.made, self.aliases = defaultdict(list), defaultdict(set)
-        statements = [s for cell in cells for s in cell]
+        statements, numbered = [s for cell in cells for s in cell], enumerate(cells, 1)
         self.imported = frozenset(bound(*(s for s in statements if isinstance(s, (ast.Import, ast.ImportFrom)))))
-        for statement in statements:
+        for number, statement in ((number, s) for number, cell in numbered for s in cell):
             found = self.facts(statement)
             for late in (found.reads, found.reads_late, found.changes_late):
                 late.discard(RANDOM)  # seen in a cell's own lines only
             for name in bound(statement) | found.changes:
-                self.made[name].append(found)
+                self.made[name].append((number, found))
         for node in (n for s in statements for n in ast.walk(s)):
             if isinstance(node, (ast.Assign, ast.For, ast.NamedExpr)):
                 for name in bound(*getattr(node, "targets", None) or [node.target]):
                     self.aliases[name] |= self.roots(node.iter if isinstance(node, ast.For) else node.value)
+
+    def of(self, name: str, number: int) -> list[Facts]:
+        return [found for cell, found in self.made.get(name, ()) if cell <= number]
 
     def facts(self, *nodes: ast.AST) -> Facts:
         found = Facts(imported=self.imported)
@@ -209,24 +215,24 @@ class Names:
                 return self.roots(node.body) | self.roots(node.orelse)
         return set()
 
-    def reached(self, names: set[str]) -> tuple[set[str], set[str]]:
-        """(names whose value counts when these are read and called, names whose objects their values may hold)."""
+    def reached(self, names: set[str], number: int) -> tuple[set[str], set[str]]:
+        """(names whose value counts when a cell reads and calls these, names whose objects their values may hold)."""
         current, held, todo = set(), set(), [(n, True) for n in names]
         while todo:
             name, now = todo.pop()
             if name in (current if now else held | current):
                 continue
             (current if now else held).add(name)
-            for made in self.made.get(name, ()):
+            for made in self.of(name, number):
                 todo += [(n, True) for n in made.reads_late] + [(n, False) for n in made.reads]
         return current, held - current
 
-    def effects(self, statement: ast.stmt) -> set[str]:
-        """What a statement changes: by itself, by functions it calls, and by other names for the same objects."""
+    def effects(self, statement: ast.stmt, number: int) -> set[str]:
+        """What a cell's statement changes: by itself, by functions it calls, by other names of the same objects."""
         found = self.facts(statement)
-        current, _ = self.reached(found.reads | found.reads_late)
+        current, _ = self.reached(found.reads | found.reads_late, number)
         todo, changed = found.changes | found.changes_late, set()
-        for made in (m for n in current for m in self.made.get(n, ())):
+        for made in (m for n in current for m in self.of(n, number)):
             todo |= made.changes_late
         while todo:
             changed.add(name := todo.pop())
@@ -267,13 +273,13 @@ def leaks(notebook, left_out=is_solution, called="the solution") -> list[str]:
     for number, (cell, statements) in enumerate(zip(cells, parsed, strict=True), 1):
         if left_out(cell.metadata.get("tags", [])):
             given = bound(*statements)
-            changed = set().union(*map(names.effects, statements)) - given
+            changed = set().union(*(names.effects(s, number) for s in statements)) - given
             tainted |= {n: f"given by {called} [{number}]" for n in given | {"_", "Out"}}
             tainted |= {n: f"changed by {called} [{number}]" for n in changed}
             continue
         sure = set()
         for part, own in in_order(statements, sure):
-            current, held = names.reached(names.facts(*part).reads)
+            current, held = names.reached(names.facts(*part).reads, number)
             held = {n for n in held if "changed" in tainted.get(n, "")}
             for whose, read in (("", current & tainted.keys()), ("what holds ", held)):
                 found += [f"[{number}] reads {whose}{n}, {tainted[n]}" for n in sorted(read - own)]

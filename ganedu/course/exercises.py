@@ -219,7 +219,9 @@ def _difference(given, wanted) -> str:
     """What is given, and what should be: the numbers where they are few, else the first that differ, or the shapes."""
     if not isinstance(given, Tensor) or not isinstance(wanted, Tensor):
         return f"{_shown(given)}; it should give {_shown(wanted)}."
-    if given.shape != wanted.shape and not given.numel() == wanted.numel() == 1:
+    if given.numel() == wanted.numel() == 1:
+        given, wanted = given.reshape(()), wanted.reshape(())
+    if given.shape != wanted.shape:
         return f"{_shape(given)}; it should give {_shape(wanted)}."
     nan = f" {NAN}" if given.isnan().any() and not wanted.isnan().any() else ""
     if wanted.numel() > 6 or wanted.ndim > 1:

@@ -5,6 +5,7 @@ check raises `Skip` where it lacks material. Where it sees less than would make 
 lesser kind: (key, seen, "remark").
 """
 
+import inspect
 import math
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from ..metrics import auc, nearest
 from . import wiring
 from .outputs import as_rows, logits, nearest_other, pixel_correlation
-from .players import INPLACE
+from .players import INPLACE, unwrapped
 from .watch import REPEATS, Skip
 from .wiring import BATCHNORM
 
@@ -285,8 +286,30 @@ def few_images(case):
         yield "few_images", f"Of {len(x_real)} real images drawn only {n} are different."
 
 
+def skipped_layers(case):
+    """Matrices that no output of a network depends on."""
+    if case.round is not None:
+        raise Skip("the step shows what moves")
+    G, D, fake, _ = case.need("G", "D", "fake", "d_real")
+    y = () if case.asked is None else case.asked
+    judged = y if _takes_labels(D) else ()
+    for name, network, given in (("G", G, (case.z, *y)), ("D", D, (fake, *judged))):
+        if _takes_labels(network) and len(given) < 2:
+            continue  # a layer for labels rests where none are given
+        weights = {k: p for k, p in network.named_parameters() if p.requires_grad and p.ndim > 1}
+        out = network(*given)
+        told = sum(o.float().mean() for o in (out if isinstance(out, tuple | list) else (out,)) if torch.is_tensor(o))
+        slopes = torch.autograd.grad(told, list(weights.values()), allow_unused=True)
+        if unused := [k for k, g in zip(weights, slopes, strict=True) if g is None]:
+            yield "part_never_moves", f"No output of {name} depends on its {wiring.names(unused)}."
+
+
+def _takes_labels(network) -> bool:
+    return len(inspect.signature(unwrapped(network).forward).parameters) > 1
+
+
 def resting(case):
-    """Layers that look as torch draws them, in a network whose others do not: uniform within 1 / sqrt(fan in)."""
+    """Layers that look as they are drawn, in a network whose others do not."""
     if case.round is not None:
         raise Skip("the step shows what moves")
     if not EARLY <= case.steps < math.inf:
@@ -296,10 +319,10 @@ def resting(case):
             continue
         fresh = {k: _as_drawn(m) for k, m in case.networks[name].named_modules() if _drawn_by_torch(m)}
         if len(fresh) > 1 and all(fresh.values()):
-            yield "not_updated", f"All weights of {name} look as torch draws them, after {case.steps:.0f} steps."
+            yield "not_updated", f"All weights of {name} look as they are drawn, after {case.steps:.0f} steps."
         elif any(fresh.values()):
             yield ("part_never_moves", f"{name}'s {wiring.names([k + '.weight' for k, f in fresh.items() if f])} look "
-                   f"as torch draws them, after {case.steps:.0f} steps; the other layers do not.")  # fmt: skip
+                   f"as they are drawn, after {case.steps:.0f} steps; the other layers do not.")  # fmt: skip
 
 
 def _drawn_by_torch(m) -> bool:
@@ -307,13 +330,19 @@ def _drawn_by_torch(m) -> bool:
 
 
 def _as_drawn(m) -> bool:
-    """Whether a weight is uniform in +-1 / sqrt(fan in): its ends, its spread and its shape, as a rule at 1 in 10^4."""
-    w = m.weight.detach().double().flatten()
-    end = nn.init._calculate_fan_in_and_fan_out(m.weight)[0] ** -0.5
-    if not w.isfinite().all() or float(w.abs().max()) > end * (1 + 1e-6):
+    """Whether a weight is uniform in +-1 / sqrt(fan in), as torch draws it, or normal with spread 0.02, as DCGAN does.
+
+    By Kolmogorov's test at about 1 in 10^4, and by the ends of the uniform.
+    """
+    w = m.weight.detach().double().flatten().sort().values
+    if not w.isfinite().all():
         return False
+    end = nn.init._calculate_fan_in_and_fan_out(m.weight)[0] ** -0.5
     steps = torch.arange(1, len(w) + 1, dtype=torch.float64, device=w.device) / len(w)
-    return float((w.sort().values / end / 2 + 0.5 - steps).abs().max()) < 2.2 / len(w) ** 0.5  # Kolmogorov
+    apart = [float((torch.special.ndtr(w / 0.02) - steps).abs().max())]
+    if float(w.abs().max()) <= end * (1 + 1e-6):
+        apart.append(float((w / end / 2 + 0.5 - steps).abs().max()))
+    return min(apart) < 2.2 / len(w) ** 0.5
 
 
 def piled_up(case):
@@ -389,4 +418,5 @@ CHECKS = (raises, wiring.updates, wiring.gradients_left_over, wiring.signs, wiri
           wiring.fixed_noise, wiring.latents, wiring.label_leak, wiring.mode_of_players, wiring.mixed_batches,
           wiring.sigmoid_twice, wiring.limit_on_the_slope, wiring.penalties, shape, structure, few_images, value_range,
           bounds, normalised_output, frame, condition, wiring.gradient_sizes, balance, records, steepness, collapse,
-          memorised, statistics, resting, piled_up, wild, kept_graphs, oscillation)  # fmt: skip
+          memorised, statistics, skipped_layers, resting, piled_up, wild, kept_graphs,
+          oscillation)  # fmt: skip

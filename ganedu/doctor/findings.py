@@ -26,198 +26,219 @@ TABLE = {
         "not_finite": (
             "Values are not finite",
             "From the first NaN on nothing is learnt.",
-            "Take losses on logits, lower the learning rate, add R1; under a square root add 1e-12 before it.",
+            "Of logits nn.BCEWithLogitsLoss(), of chances nn.BCELoss(), in place of a torch.log() of your own; "
+            "then a tenth of the learning rate. Under a root: (s + 1e-12).sqrt().",
             "05_training_dynamics",
         ),
         "step_raises_inplace": (
             "The step breaks off: two losses share one graph",
             "G's loss was taken of what D said before D's own step changed its weights, or freed the graph.",
-            "After opt_D.step(): loss_G = bce(D(x_fake), ones); in D's step D(x_fake.detach()).",
+            "In D's step D(x_fake.detach()); then, after opt_D.step(), ask D again: loss_G = bce(D(x_fake), "
+            "ones), not bce(d_fake, ones).",
             "07_gan_clinic",
         ),
         "wrong_shape": (
             "The fakes have another shape than the data",
             "D cannot compare them; or it flattens them and sees nonsense.",
-            "Print x_real.shape and G(z).shape; follow the strides from the smallest map to the image.",
+            "print(x_real.shape, G(z).shape), then the shape behind each layer of G: nn.ConvTranspose2d(c, k, 4, "
+            "stride=2, padding=1) doubles height and width.",
             "03_dcgan",
         ),
         "not_updated": (
             "A player never moves",
             "The other one plays alone; nothing is learnt from each other.",
-            "Check whose parameters each optimiser holds, detach() and no_grad(): only D's step may cut the "
-            "graph to G.",
+            "opt_G = Adam(G.parameters()), opt_D = Adam(D.parameters()), and step() of both. D(x_fake.detach()) "
+            "in D's loss alone; in G's it is D(x_fake), without no_grad().",
             "07_gan_clinic",
         ),
         "part_never_moves": (
             "A part of a player never moves",
             "It stays as it was drawn: the rest has to learn around it.",
-            "Pass all of it, Adam(D.parameters()), and see that forward calls each layer of __init__.",
+            "opt_D = Adam(D.parameters()), not of some layers. No loss reaches what this prints True for: for k, "
+            "p in D.named_parameters(): print(k, p.grad is None).",
             "07_gan_clinic",
         ),
         "loss_broadcasts": (
             "Every output is compared with every target",
             "Outputs (N, 1) beside targets (N,) make a table of N times N: D learns the mean of all targets.",
-            "targets.view(-1, 1), or torch.ones_like(d): targets of the output's own shape.",
+            "((d - torch.ones(len(d))) ** 2).mean() -> ((d - torch.ones_like(d)) ** 2).mean(); the same with "
+            "nn.MSELoss().",
             "07_gan_clinic",
         ),
         "no_structure": (
             "The real images are noise",
             "Neighbouring pixels have nothing to do with each other.",
-            "Show a few of the real images just before they enter D.",
+            "plt.imshow(x_real[0, 0]) right before D(x_real). From (N, H, W, C): x.view(-1, C, H, W) -> "
+            "x.permute(0, 3, 1, 2).",
             "07_gan_clinic",
         ),
         "label_leak": (
             "The label tells real from fake",
             "D need not look at the images at all.",
-            "Give the fakes labels drawn as those of the real batch are.",
+            "Labels of fakes in the form and the shares of the real ones: D(x_fake, labels), or "
+            "torch.randint(n_classes, labels.shape).",
             "04_conditional_gan",
         ),
         "no_adversary": (
             "G learns without asking D",
             "What G is fitted to has nothing to do with the data.",
-            "G's loss must be a function of D(G(z)).",
+            "loss_G = bce(D(G(z)), ones), with other terms only added to it; no detach() and no no_grad() in it.",
             "01_minimax_game",
         ),
         "fakes_ignored": (
             "D never learns from a fake",
             "It calls everything real, and G gets no hint.",
-            "D's loss needs a term of D(G(z)) that pushes it down.",
+            "loss_D = bce(D(x_real), ones) + bce(D(x_fake.detach()), zeros), and backward() of the sum.",
             "01_minimax_game",
         ),
         "cooperation": (
             "G and D pull the same way",
             "G moves its fakes to where D already wants them: away from the data.",
-            "Check the sign of G's loss: it must raise D(G(z)) where D lowers it.",
+            "loss_G = bce(D(G(z)), zeros) -> bce(D(G(z)), ones); of a critic, D(G(z)).mean() -> -D(G(z)).mean().",
             "07_gan_clinic",
         ),
         "real_pushed_down": (
             "D's loss lowers real samples too",
             "Nothing tells D what is real: it can only say no.",
-            "One term up on real, one down on fakes: bce(D(x_real), ones) + bce(D(x_fake), zeros).",
+            "bce(D(x_real), zeros) -> bce(D(x_real), ones), beside bce(D(x_fake), zeros); of a critic, loss_D = "
+            "D(x_fake).mean() - D(x_real).mean().",
             "01_minimax_game",
         ),
         "exchanged": (
             "Real and fake have changed places",
             "D lowers its logit on real samples: harmless with a proper cross-entropy and both players agreed, "
             "but negated losses have no bound and no pull at their ends.",
-            "Compare with -log D(x) - log(1 - D(G(z))), sign by sign.",
+            "loss_D = bce(D(x_real), ones) + bce(D(x_fake), zeros). By hand, of logits: F.softplus(-d_real) + "
+            "F.softplus(d_fake); of chances: -p_real.log() - (1 - p_fake).log().",
             "07_gan_clinic",
         ),
         "moved_by_other": (
             "A player is moved by the other's loss",
             "Each undoes the other's learning, along its own wish.",
-            "One optimiser for G's parameters, one for D's.",
+            "Adam([*G.parameters(), *D.parameters()]) -> opt_G = Adam(G.parameters()), opt_D = "
+            "Adam(D.parameters()); each takes its step() after its own loss.",
             "07_gan_clinic",
         ),
         "double_sigmoid": (
             "Sigmoid twice",
             "The loss takes logits, D gives probabilities: D cannot be sure, and its gradient is small.",
-            "Leave the sigmoid out of D.",
+            "Either nn.BCEWithLogitsLoss() and no sigmoid in D, or nn.BCELoss() and D's sigmoid: not "
+            "nn.BCEWithLogitsLoss() with it.",
             "00_before_you_start",
         ),
         "double_softmax": (
             "Softmax twice",
             "The cross-entropy takes logits, D gives chances: D cannot be sure, and its gradient is small.",
-            "Leave the softmax out of D: cross_entropy(D(x), labels) has it inside.",
+            "cross_entropy(D(x).softmax(1), labels) -> cross_entropy(D(x), labels). Of chances: "
+            "nn.NLLLoss()(D(x).log(), labels).",
             "00_before_you_start",
         ),
         "critic_ends_in_sigmoid": (
             "D's end does not fit its loss",
             "A score between 0 and 1 under a loss without a logarithm: where D is sure, its slope is flat, and so is "
             "G's.",
-            "Leave the sigmoid out of D, or take nn.BCELoss with it.",
+            "D: ..., nn.Linear(n, 1), nn.Sigmoid() -> ..., nn.Linear(n, 1). Or keep the sigmoid and take nn.BCELoss().",
             "06_distances_and_penalties",
         ),
         "loss_of_the_mean": (
             "The loss is taken of the batch's mean",
             "(D(x).mean() - 1)^2 is content when half of the samples lie far above and half far below.",
-            "Mean of the squares, not square of the mean: ((D(x) - 1) ** 2).mean().",
+            "(D(x).mean() - 1) ** 2 -> ((D(x) - 1) ** 2).mean(); bce(D(x).mean(), one) -> bce(D(x), ones), of "
+            "logits and of chances.",
             "06_distances_and_penalties",
         ),
         "target_outside_0_1": (
             "A target that no probability reaches",
             "The cross-entropy of a target beyond 0 and 1 has no lowest point: D's logits grow for ever.",
-            "Smooth the real targets to 0.9 and no further: bce(d_real, 0.9 * ones).",
+            "bce(d_real, 1.2 * ones) -> bce(d_real, 0.9 * ones), of logits and of chances; noisy targets: "
+            "targets.clamp(0, 1).",
             "07_gan_clinic",
         ),
         "fakes_smoothed": (
             "The targets of the fakes are smoothed",
             "With a target above 0 the best D no longer says p / (p + q): it rewards fakes for staying where they are "
             "(Salimans et al. 2016, section 3.4).",
-            "Smooth the real targets alone: bce(d_real, 0.9 * ones) + bce(d_fake, zeros).",
+            "bce(d_fake, 0.1 * ones) -> bce(d_fake, zeros), beside bce(d_real, 0.9 * ones); of logits and of chances.",
             "07_gan_clinic",
         ),
         "range_mismatch": (
             "Real and fake have another range",
             "D tells them by brightness alone.",
-            "Print min, max and mean of both as they enter D; scale both to [-1, 1], once.",
+            "print(x_real.min(), x_real.max(), x_fake.min(), x_fake.max()) right before D. For a G that ends in "
+            "tanh: x_real = 2 * x - 1 of x in [0, 1], x / 127.5 - 1 of bytes, once.",
             "07_gan_clinic",
         ),
         "mixed_batch_batchnorm": (
             "D's batch norm sees real and fake together",
             "In D's loss a batch's own mean gives the fakes away; in G's loss they come alone, and D is another one.",
-            "Two calls: D(x_real) and D(x_fake), each with its own batch.",
+            "D(torch.cat([x_real, x_fake])) -> d_real, d_fake = D(x_real), D(x_fake.detach()).",
             "03_dcgan",
         ),
         "batchnorm_at_output": (
             "Batch norm right before G's output",
             "Every batch is given the same mean and spread, whatever its pictures are of.",
-            "Leave the batch norm out before the last tanh.",
+            "G: ..., nn.ConvTranspose2d(...), nn.BatchNorm2d(c), nn.Tanh() -> ..., nn.ConvTranspose2d(...), nn.Tanh().",
             "03_dcgan",
         ),
         "giveaway": (
             "The real images carry a mark",
             "D needs to look at the border alone.",
-            "Show real images just before they enter D; crop what loading, padding or scaling has put there.",
+            "plt.imshow(x_real[0, 0]), plt.imshow(x_fake[0, 0]) right before D. Cut from both what loading or "
+            "padding has put there: x[..., 1:-1, 1:-1].",
             "07_gan_clinic",
         ),
         "condition_ignored": (
             "G makes nothing of the label",
             "Whatever class is asked for, the same image comes.",
-            "Check that the label enters G's first layers.",
+            "G(z, labels), whose forward begins with torch.cat([z, self.embed(labels)], 1), self.embed = "
+            "nn.Embedding(n_classes, 16).",
             "04_conditional_gan",
         ),
         "condition_constant": (
             "Every sample comes with one and the same label",
             "No network learns what another label would mean.",
-            "Print labels.unique() just before D: they must be those of the batch.",
+            "print(labels.unique()) right before D: those of the batch, for x_real, labels in loader; for fakes "
+            "torch.randint(n_classes, (n,)).",
             "04_conditional_gan",
         ),
         "latents_differ": (
             "D's and G's steps draw their latents differently",
             "D judges fakes from other latents than those that G learns from.",
-            "One function for both: z = torch.randn(n, z_dim).",
+            "z = torch.randn(n, z_dim) in both steps: not torch.rand in one, nor another size or scale.",
             "07_gan_clinic",
         ),
         "fixed_noise": (
             "The same latents again and again",
             "G learns a few images by heart, no distribution.",
-            "Draw z anew in every step.",
+            "z = torch.randn(n, z_dim) inside the loop, before G(z); a fixed_noise is for pictures alone.",
             "07_gan_clinic",
         ),
         "unbounded_output": (
             "The fakes leave the images' range",
             "Pixels beyond the data's range give the fakes away.",
-            "End G in tanh, and scale the data to [-1, 1].",
+            "G: nn.Sequential(..., nn.Tanh()), and x_real = 2 * x - 1 of images in [0, 1].",
             "03_dcgan",
         ),
         "no_limit": (
             "A critic without a limit on its slope",
             "A difference of scores grows for ever as D steepens.",
-            "Add a gradient penalty (wgan_gp) or spectral norm, or take the cross-entropy.",
+            "loss_D = loss_D + ganedu.losses.wgan_gp(D, x_real, x_fake.detach()); or spectral_norm(layer) around "
+            "each layer of D; or bce in place of means.",
             "06_distances_and_penalties",
         ),
         "penalty_wrong": (
             "The penalty does not limit D's slope",
             "It is no part of what D learns, or measures something else than the slope of whole samples.",
-            "g, = grad(D(u).sum(), u, create_graph=True); (g.flatten(1).norm(dim=1) - 1) ** 2; one weight a sample "
-            "between real and fake; layer norm or none in D.",
+            "w = torch.rand(n, 1, 1, 1); u = (w * x_real + (1 - w) * x_fake.detach()).requires_grad_(); g, = "
+            "grad(D(u).sum(), u, create_graph=True); loss_D += 10 * ((g.flatten(1).norm(dim=1) - 1) ** 2).mean()."
+            " No batch norm in D.",
             "06_distances_and_penalties",
         ),
         "leftover_gradient": (
             "A gradient is added to an older one",
             "A player follows the other's loss as well.",
-            "Call zero_grad() of its optimiser right before each backward().",
+            "loss_D.backward(); opt_D.step() -> opt_D.zero_grad(); loss_D.backward(); opt_D.step(). So with "
+            "opt_G, right before its own backward().",
             "00_before_you_start",
         ),
     },
@@ -225,20 +246,23 @@ TABLE = {
         "collapse": (
             "The fakes look alike",
             "G covers a small part of the data.",
-            "Add R1 or take the relativistic loss; try other seeds: collapse is a probability.",
+            "loss_D = loss_D + ganedu.losses.r1(D, x_real), or the relativistic loss. Try three seeds: collapse "
+            "is a probability.",
             "02_mode_collapse",
         ),
         "collapse_in_class": (
             "Within a class the fakes look alike",
             "Labels are right, and every seven is the same seven.",
-            "Look at recall in the worst class; add R1.",
+            "Look at one class: G(z, torch.full((64,), c)). Then loss_D = loss_D + ganedu.losses.r1(lambda x: "
+            "D(x, labels), x_real).",
             "04_conditional_gan",
         ),
         "leftover_gradient": None,
         "stale_statistics": (
             "Batch norm's statistics are stale",
             "Samples in eval mode differ from those in training.",
-            "Take them anew (sampling.refresh_batchnorm) before sampling.",
+            "Before sampling: G.train(), fifty calls G(z) under torch.no_grad(), then G.eval(); or "
+            "sampling.refresh_batchnorm.",
             "03_dcgan",
         ),
         "critic_ends_in_sigmoid": None,
@@ -247,31 +271,34 @@ TABLE = {
         "eval_mode": (
             "A player trains in evaluation mode",
             "Batch norm uses old statistics, dropout is off.",
-            "Call .train() before training goes on, .eval() for sampling.",
+            "G.train(); D.train() as the loop's first line; G.eval() for pictures alone.",
             "03_dcgan",
         ),
         "exploding": (
             "Gradients explode",
             "One step undoes many.",
-            "Lower the learning rate; add R1.",
+            "Adam(..., lr=1e-3) -> Adam(..., lr=2e-4, betas=(0.5, 0.999)); then loss_D = loss_D + "
+            "ganedu.losses.r1(D, x_real).",
             "05_training_dynamics",
         ),
         "vanishing": (
             "G's gradient vanishes",
             "D is sure, and the loss is flat there.",
-            "Take the non-saturating loss; weaken D by R1.",
+            "loss_G = -bce(D(x_fake), zeros), that is log(1 - D(G(z))) -> loss_G = bce(D(x_fake), ones), of "
+            "logits and of chances; then weaken D: + ganedu.losses.r1(D, x_real).",
             "06_distances_and_penalties",
         ),
         "memorised": (
             "Fakes are training images",
             "G repeats the data.",
-            "More data, augmentation, a stronger penalty.",
+            "Augment both alike, D(T(x_real)) and D(T(x_fake)); loss_D + ganedu.losses.r1(D, x_real); more images.",
             "09_overfitting",
         ),
         "few_images": (
             "A handful of images",
             "D learns them by heart, and G can do nothing but copy.",
-            "More images, or augment both real and fake (notebook 09 has a measure of copying).",
+            "print(len(dataset)); DataLoader(dataset, 64, shuffle=True). If they are that few: D(T(x_real)), "
+            "D(T(x_fake)), one augmentation T for both (notebook 09).",
             "09_overfitting",
         ),
         "exchanged": None,
@@ -280,14 +307,14 @@ TABLE = {
         "history_keeps_graph": (
             "Records keep the graph of every step",
             "Each value holds all that it was computed from: memory grows until the run is stopped.",
-            "history.append(loss.item()), or loss.detach().",
+            "losses.append(loss) -> losses.append(loss.item()).",
             "00_before_you_start",
         ),
         "wasted_gradient": (
             "D's step also computes a gradient of G",
             "Thrown away, so harmless; it costs time, and joins G's goal as soon as zero_grad() is not called "
             "before G's backward.",
-            "x_fake = G(z).detach() in D's step.",
+            "In D's step D(G(z)) -> D(G(z).detach()).",
             "07_gan_clinic",
         ),
         "double_sigmoid": None,
@@ -295,7 +322,7 @@ TABLE = {
         "d_idle": (
             "D says the same of everything",
             "G gets no hint where to go.",
-            "Raise D's learning rate or width.",
+            "Adam(D.parameters(), lr=4e-4) beside 1e-4 for G; then twice the channels in D.",
             "05_training_dynamics",
         ),
         "cooperation": None,
@@ -303,7 +330,8 @@ TABLE = {
         "d_winning": (
             "D tells every fake",
             "Not sick in itself: what matters is whether G still learns.",
-            "Look whether the samples still improve; if not, add R1.",
+            "Draw the same z every 500 steps. If the pictures no longer improve: loss_D = loss_D + "
+            "ganedu.losses.r1(D, x_real).",
             "06_distances_and_penalties",
         ),
         "exchanged": None,
@@ -312,7 +340,8 @@ TABLE = {
         "oscillation": (
             "The losses swing",
             "The players chase each other; the level of a loss says little.",
-            "Average G's weights; add R1; lower the learning rate.",
+            "Draw samples from an average of G's weights, 0.999 * average + 0.001 * weights; then loss_D + "
+            "ganedu.losses.r1(D, x_real), then half the learning rate.",
             "05_training_dynamics",
         ),
     },

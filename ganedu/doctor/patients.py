@@ -303,8 +303,8 @@ PATIENTS = {p.key: p for p in (
             "cooperation", EVERYWHERE, {"g_goal": fleeing_g}),
     Patient("E1", "images in 0..1", "G ends in tanh, -1..1, and the images lie in 0..1: a negative pixel gives a fake "
             "away.", "range_mismatch", IMAGES, {"prepare": lambda x: (x + 1) / 2}),
-    Patient("E3", "a critic without a limit", "The loss is a difference of scores, and nothing limits the slope: D's "
-            "scores grow without bound.", "no_limit", EVERYWHERE,
+    Patient("E3", "a critic without a limit", "The loss is a difference of scores, and nothing limits the slope: the "
+            "loss has no floor, and swings far above and below 0.", "no_limit", EVERYWHERE,
             {"d_loss": half_critic_d, "g_goal": half_critic_g}),
 )}  # fmt: skip
 

@@ -135,12 +135,13 @@ def straight(case, player: str, fake: bool) -> str:
     return "squared" if float(rest.abs().max()) < 1e-2 * size else ""
 
 
-def _one_line(case) -> bool:
-    """Whether the slopes of real samples and of fakes lie on one straight line."""
+def _common_target(case) -> float:
+    """Where the slopes of real samples and of fakes lie on one straight line: its zero; else NaN."""
     d, g = (torch.cat(t) for t in zip(curve(case, "D", False), curve(case, "D", True), strict=True))
     basis = torch.stack([torch.ones_like(d), d], 1)
-    rest = g - basis @ torch.linalg.lstsq(basis, g[:, None]).solution[:, 0]
-    return float(rest.abs().max()) < 1e-2 * float(g.abs().mean())
+    line = torch.linalg.lstsq(basis, g[:, None]).solution[:, 0]
+    same = float((g - basis @ line).abs().max()) < 1e-2 * float(g.abs().mean())
+    return float(-line[0] / line[1]) if same else math.nan
 
 
 def _curved_in_the_mean(case, player: str, fake: bool) -> bool:
@@ -197,7 +198,7 @@ def forms(case):
         )
         return
     kinds = {straight(case, "D", False), straight(case, "D", True)}
-    if kinds == {"squared"} and _one_line(case):
+    if kinds == {"squared"} and 0.25 < _common_target(case) < 0.75:  # else real samples are pushed down as well
         yield "loss_broadcasts", "D's loss pulls a real sample and a fake to one and the same target."
         return
     if "mean" in kinds:

@@ -52,7 +52,7 @@ js = FDivergence("JSD", lambda u: 0.5 * (torch.xlogy(u, u) - torch.xlogy(u + 1, 
                  0.5 * math.log(2))  # fmt: skip
 total_variation = FDivergence("total variation", lambda u: 0.5 * (u - 1).abs(), _tv_conjugate,
                               lambda u: 0.5 * (u - 1).sign(), lambda v: 0.5 * v.tanh(), 0.5)  # fmt: skip
-pearson = FDivergence("Pearson chi2", lambda u: (u - 1) ** 2, lambda t: torch.where(t > -2, t + t**2 / 4, -1.0),
+pearson = FDivergence("Pearson χ²", lambda u: (u - 1) ** 2, lambda t: torch.where(t > -2, t + t**2 / 4, -1.0),
                       lambda u: 2 * (u - 1), lambda v: v, math.inf)  # fmt: skip
 ALL = (js, kl, reverse_kl, total_variation, pearson)
 

@@ -27,7 +27,7 @@ CASES = {
     "08_evaluation": (1, [("N", "N = 10,000"), ("seeds", "better by 6.6")]),
     "09_overfitting": (0, [("threshold", "caught 0%"), ("images", "5,000 images")]),
     "10_what_the_discriminator_knows": (4, [("size", "fall when hidden"), ("factor", "times 4"), ("off", "24 of 48")]),
-    "11_latent_space": (3, [("stored step", "step 200"), ("seed", "seed 4")]),
+    "11_latent_space": (2, [("stored step", "step 200"), ("seed", "seed 4")]),
     "12_vae_and_gan": (3, [("pixel sigma", "σ = 2.00"), ("sigma", "σ = 2.20")]),
     "13_perceptual_losses": (
         2,

@@ -101,6 +101,8 @@ def test_what_is_no_number_or_of_another_shape_gets_no_hint_about_numbers():
     assert difference(lambda x: x.clamp(max=7), lambda x: x, [many]) == (
         "at x = a tensor (4, 5) it gives 7 at the place [1, 3]; it should give 8."
     )
+    one_pixel = {"one pixel": torch.ones(1, 1, 1)}
+    assert difference(lambda x: 0.5, lambda x: x, one_pixel) == "for one pixel it gives 0.5; it should give 1."
 
 
 def test_a_typical_mistake_is_known_by_all_cases():

@@ -189,6 +189,7 @@ SICK = {
     "target beyond 1": ("target_outside_0_1", {"real": 1.1}),
     "target below 0, BCE by hand": ("target_outside_0_1", {"fake": -0.1}),
     "fakes smoothed": ("fakes_smoothed", {"real": 0.9, "fake": 0.1}),
+    "real pushed down, squares": ("real_pushed_down", {"real": 0, "loss": squares}),
     "real pushed down": ("real_pushed_down", {"real": 0}),
     "other latents for D": ("latents_differ", {"z_D": lambda n: torch.rand(n, Z)}),
     "batch norm before tanh": ("batchnorm_at_output", {"G": partial(gen, before=(nn.BatchNorm1d(64),))}),
@@ -387,3 +388,9 @@ def test_what_can_be_told_without_the_step():
 
 def test_the_doctor_says_sick_only_of_what_is_in_its_table():
     assert {key for key, _ in SICK.values()} <= set(doctor.FINDINGS)
+
+
+def test_a_layer_that_forward_skips_is_seen_without_the_step():
+    report = examine(**{**loop(D=Twice()), "step": None})
+    assert "part_never_moves" in [f.key for f in report if f.sick], report
+    assert "part_never_moves" not in [f.key for f in examine(**{**loop(), "step": None})]

@@ -22,11 +22,6 @@ from ganedu.course import notebooks, path
 
 HERE = Path(__file__).parent
 NOTEBOOKS = {p.stem: p for p in sorted((HERE.parents[1] / "notebooks").glob(notebooks.PATTERN))}
-NOT_YET = [  # to be converted; none is added
-    "11_latent_space",
-    "13_perceptual_losses",
-    "14_paired_translation",
-]
 
 
 def answers(stem: str) -> dict[int, tuple[list[str], dict[str, str]]]:
@@ -94,7 +89,6 @@ def verdict(stem: str, exercise: int, answer: str) -> str:
 ANSWERS = [
     pytest.param(stem, n, answer, words, id=f"{stem}-{n}-{'right' if words is None else 'wrong'}-{i}")
     for stem in NOTEBOOKS
-    if stem not in NOT_YET
     for n, (right, wrong) in answers(stem).items()
     for i, (answer, words) in enumerate([*((r, None) for r in right), *wrong.items()])
 ]
@@ -109,9 +103,6 @@ def test_the_check_knows(stem, exercise, answer, words):
 
 @pytest.mark.parametrize("stem", NOTEBOOKS)
 def test_every_exercise_has_three_right_answers_and_six_wrong_ones(stem):
-    if stem in NOT_YET:
-        assert not (HERE / f"{stem}.py").exists(), "it is converted: take it out of NOT_YET"
-        pytest.skip("not converted yet")
     found = answers(stem)
     assert list(found) == list(range(1, len(of_kind(cells(stem), "check")) + 1))
     for right, wrong in found.values():

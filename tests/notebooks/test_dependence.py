@@ -131,6 +131,14 @@ def test_a_later_exercise_may_not_use_an_earlier_one():
     assert leaks(wrong) == ["[5] reads answer, given by the solution [4]"]
 
 
+def test_a_name_stands_for_what_has_been_bound_and_not_for_what_a_later_cell_will_bind():
+    small = notebook("found = 3", "print(v := 1)\nassert v")
+    small.cells.append(nbformat.v4.new_code_cell("def v():\n    return found"))
+    assert leaks(small) == []
+    small.cells.append(nbformat.v4.new_code_cell("v()"))
+    assert leaks(small) == ["[7] reads found, given by the solution [4]"]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_solutions_can_be_left_out_of(path):
     found = leaks(nbformat.read(path, as_version=4))

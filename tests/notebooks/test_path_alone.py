@@ -11,7 +11,7 @@ from ganedu.course import notebooks
 from ganedu.course import path as paths
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-NOTEBOOKS = [p for p in sorted(FOLDER.glob(notebooks.PATTERN)) if paths.has_path(nbformat.read(p, as_version=4))]
+NOTEBOOKS = sorted(FOLDER.glob(notebooks.PATTERN))
 TURNS = turns.of_today(FOLDER, [p.stem for p in NOTEBOOKS], at_most=2, meant=())
 
 

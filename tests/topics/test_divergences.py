@@ -72,7 +72,7 @@ def test_masses_that_never_meet():
     p, q = torch.eye(2, dtype=torch.float64)
     found = {w.name: divergences.exact(w, p, q).item() for w in divergences.ALL}
     assert found["JSD"] == pytest.approx(math.log(2)) and found["total variation"] == pytest.approx(1)
-    assert found["KL(p, q)"] == found["KL(q, p)"] == found["Pearson chi2"] == math.inf
+    assert found["KL(p, q)"] == found["KL(q, p)"] == found["Pearson χ²"] == math.inf
     assert divergences.wasserstein1(p, q, 0.5).item() == 0.5
     same = [divergences.exact(w, p, p).item() for w in divergences.ALL]
     assert same == [0, 0, 0, 0, 0] and divergences.mmd2(p, p, torch.arange(2.0)) == 0

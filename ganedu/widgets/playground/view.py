@@ -161,12 +161,19 @@ class View:
             best=(self.p / (self.p + q)).nan_to_num(0.5).view(CELLS, CELLS),
         )  # fmt: skip
 
+    def headline(self, n: Numbers) -> str:
+        """The round, and how many modes world 0 covers; the share of right answers where nobody knows the modes."""
+        found = f"D right {n.right:.0%} of the time"
+        if n.modes is not None:
+            found = f"{n.modes[0]} of {len(self.game.density.modes)} modes, {n.good:.0%} of the fakes on one"
+        return f"Step {self.game.rounds:,}: {found}"
+
     def words(self, n: Numbers) -> str:
         """What is seen, in one line."""
-        said = [f"Step {self.game.rounds:,}: "]
+        said = [self.headline(n)]
         if n.modes is not None:
-            said.append(f"{n.modes[0]} of {len(self.game.density.modes)} modes, {n.good:.0%} of the fakes on one, ")
-        said.append(f"D right {n.right:.0%} of the time, gradient small on {n.starved:.0%} of the fakes.")
+            said.append(f", D right {n.right:.0%} of the time")
+        said.append(f", gradient small on {n.starved:.0%} of the fakes.")
         if n.modes is not None and len(n.modes) > 1:
             full = sum(m == len(self.game.density.modes) for m in n.modes)
             low, high = metrics.wilson(full, len(n.modes))

@@ -97,7 +97,7 @@ class Playground(anywidget.AnyWidget):
 
     def picture(self) -> bytes:
         """The game as it stands, as a PNG."""
-        return still(self.session.view)
+        return still(self.session.view, self.session.view.headline(self.session.numbers))
 
     def gif(self) -> bytes:
         """The film, as an animated GIF."""
