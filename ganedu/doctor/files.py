@@ -334,9 +334,9 @@ class Run:
 def answer(job: dict) -> None:
     """Run the file of a job and write into job["said"] what is to be said: the work of the process of its own."""
     import matplotlib
+    import torch
 
-    from . import names  # noqa: F401  (with torch, not within the time that the code has)
-
+    torch.optim.Adam([torch.zeros(1)])  # the first one imports for seconds, which are not the code's
     path, said = Path(job["path"]), Path(job["said"])
 
     def put(text: str, healthy: bool = False, error: str = "") -> None:
@@ -375,9 +375,6 @@ def examined(run: Run, code: list[Part], chosen: dict[str, str], linked: list[st
         seen = search(run.space, chosen, run.own)
     except Unclear as e:
         return "\n".join([*lines, f"could not tell: {e}"]), False
-    except Exception as e:
-        given = " ".join(f"--{role.replace('_', '-')} {text!r}" for role, text in chosen.items())
-        raise ValueError(f"{given} has no value when {run.path.name} ends, {type(e).__name__}: {e}.") from None
     lines += [f"found: {seen}"] if seen.roles else []
     bare = "trainer" not in seen and "step" not in seen
     lines += [no_step(code, seen, run.path.name)] if bare and {"G", "D"} & seen.roles.keys() else []

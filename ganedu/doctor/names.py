@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from ..training import Trainer
 from .examine import FEW, N
+from .material import KINDS
 from .outputs import logits
 from .players import copies, takes_labels
 
@@ -92,9 +93,9 @@ def search(space: dict, chosen: dict[str, str], own: set[str] = frozenset({"__ma
     """What `space` holds; `chosen` are Python expressions {role: text}, evaluated in it, and win over all names.
 
     `own` names the modules whose classes are somebody's own: objects of them are looked into. Raises Unclear where
-    several fit, and what an expression raises that has no value.
+    several fit, ValueError for an expression without a value, or with one of another kind.
     """
-    seen = Found({role: (text, eval(text, dict(space))) for role, text in chosen.items()})
+    seen = Found({role: (text, _value(role, text, space)) for role, text in chosen.items()})
     look = Search(space, own)
     if not {"G", "D", "step"} & seen.roles.keys():
         seen.put("trainer", seen.roles.get("trainer") or look.trainer())
@@ -102,6 +103,17 @@ def search(space: dict, chosen: dict[str, str], own: set[str] = frozenset({"__ma
         look.loop(seen)
         seen.put("history", seen.roles.get("history") or look.history())
     return seen
+
+
+def _value(role: str, text: str, space: dict):
+    try:
+        value = eval(text, dict(space))
+    except Exception as e:  # of any kind: it may call what it likes
+        raise ValueError(f"{role} {text!r} has no value when the code has ended, {type(e).__name__}: {e}.") from None
+    kind, wanted = KINDS.get(role, (object, ""))
+    if not isinstance(value, kind):
+        raise ValueError(f"{role} {text!r} is a {type(value).__name__}: give the {wanted} that is trained.")
+    return value
 
 
 class Search:
@@ -316,7 +328,8 @@ def _chance(value) -> bool:
 
 
 def _series(value) -> bool:
-    return isinstance(value, list | tuple | np.ndarray | Tensor) and len(value) > 1 and np.ndim(value[0]) == 0
+    listed = isinstance(value, list | tuple) or (isinstance(value, np.ndarray | Tensor) and value.ndim == 1)
+    return listed and len(value) > 1 and np.ndim(value[0]) == 0
 
 
 def _batches(named: dict):

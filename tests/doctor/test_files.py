@@ -149,7 +149,7 @@ def test_a_sick_notebook_that_fails_half_way_says_both(tmp_path, capsys):
 @pytest.mark.slow
 def test_a_loop_that_would_go_on_for_ever_is_stopped_and_examined(tmp_path, capsys):
     path = script(tmp_path / "gan.py", SETUP + BARE.replace("for i in range(30)", "while True"))
-    assert main(["doctor", str(path), "--seconds", "2"]) == 0
+    assert main(["doctor", str(path), "--seconds", "5"]) == 0
     out = capsys.readouterr().out
     assert " s, as --seconds allows\n    in line " in out and "\nhealthy: " in out
     n = SETUP.count("\n") + 4  # the line that makes the batch
@@ -167,7 +167,7 @@ def test_code_that_ends_its_process_is_a_run_that_failed(tmp_path, capsys):
 @pytest.mark.slow
 def test_a_choice_without_a_value_is_an_error_that_names_it(tmp_path, capsys):
     assert main(["doctor", str(script(tmp_path / "gan.py", HEALTHY)), "--G", "netQ"]) == 2
-    assert "--G 'netQ' has no value when gan.py ends, NameError" in capsys.readouterr().err
+    assert "G 'netQ' has no value when the code has ended, NameError" in capsys.readouterr().err
 
 
 # --------------------------------------------------------------------------------------------- refused before any work
@@ -338,6 +338,11 @@ def test_when_several_fit_nothing_is_guessed(more, listed):
     assert search(space(**more), {role: chosen}).roles[role][0] == chosen
 
 
+def test_a_choice_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match=r"G 'nn' is a module: give the torch\.nn\.Module that is trained"):
+        search(space(), {"G": "nn"})
+
+
 def test_one_network_under_two_names_is_one():
     here = space()
     here["generator"] = here["netG"]
@@ -376,7 +381,7 @@ def test_latents_are_those_of_the_loop_or_of_its_settings():
     "records",
     [
         {"G_losses": [1.0, 2.0], "D_losses": [3.0, 4.0]},
-        {"loss_G_list": None, "lossG": [1.0, 2.0], "d_loss": 0.1, "loss_disc": [3.0, 4.0]},
+        {"loss_G_list": None, "lossG": [1.0, 2.0], "d_loss": torch.tensor(0.1), "loss_disc": [3.0, 4.0]},
         {"history": {"gen_loss": [1.0, 2.0], "D_loss": [3.0, 4.0], "step": [1, 2]}},
     ],
 )
