@@ -754,6 +754,7 @@ def tutorial(p):
     p.lr_G = p.lr_D = 2e-4 if p.data == "digits" else 1e-3
 
 
+part("two_logits", "", ("logits",), styles=ANEW, outputs=2, cost=lambda d, t: F.cross_entropy(d, t[:, 0].long()))
 part("just_begun", "", BOUNDED, where=EVERYWHERE, steps=8)
 part("labelled", "", ALL, labelled=True)
 
