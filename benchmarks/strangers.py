@@ -493,13 +493,8 @@ PENALTY = ("penalty",)
 
 part("penalty_not_added", "no_limit penalty_wrong", PENALTY, add=lambda charge: 0.0)
 part("penalty_without_create_graph", "no_limit penalty_wrong", PENALTY, penalty=penalty(graph=False))
-part(
-    "penalty_over_channels",
-    "penalty_wrong",
-    PENALTY,
-    nets=BATCHNORMED,
-    penalty=penalty(length=lambda g: g.norm(2, dim=1)),
-)
+part("penalty_over_channels", "penalty_wrong", PENALTY, nets=BATCHNORMED,
+     penalty=penalty(length=lambda g: g.norm(2, dim=1)))  # fmt: skip
 part("penalty_of_the_mean", "penalty_wrong", PENALTY, penalty=penalty(total=torch.mean))
 part("penalty_mixed_by_pixel", "penalty_wrong", PENALTY, penalty=penalty(share=torch.rand_like))
 part("penalty_with_batchnorm", "penalty_wrong", PENALTY, batchnorm_D=True)
@@ -521,22 +516,15 @@ def record_with_nan(p):
     p.record = lambda v: float("nan") if p.turn == 200 else v.item()
 
 
-part(
-    "critic_without_limit", "no_limit", CRITICS, where=EVERYWHERE, loss="difference", cost=difference, batchnorm_D=False
-)
+part("critic_without_limit", "no_limit", CRITICS, where=EVERYWHERE, loss="difference", cost=difference,
+     batchnorm_D=False)  # fmt: skip
 
 
 # --- sick: D's end against its loss, targets and reductions
 
 
-part(
-    "mixed_batch_for_D_alone",
-    "mixed_batch_batchnorm",
-    ("logits", "bce", "squares"),
-    styles=SUMMED,
-    batchnorm_D=True,
-    judge=lambda call, D, x, f, y, t: call(D, torch.cat([x, f])).chunk(2),
-)
+part("mixed_batch_for_D_alone", "mixed_batch_batchnorm", ("logits", "bce", "squares"), styles=SUMMED,
+     batchnorm_D=True, judge=lambda call, D, x, f, y, t: call(D, torch.cat([x, f])).chunk(2))  # fmt: skip
 part("critic_behind_a_sigmoid", "critic_ends_in_sigmoid", CRITICS, end_D=[nn.Sigmoid()])
 
 
@@ -545,15 +533,8 @@ def bounded_under_squares(p):
     p.end_D = [random.Random(p.data + p.style).choice((nn.Sigmoid, nn.Tanh))()]
 
 
-part(
-    "softmax_before_cross_entropy",
-    "double_softmax",
-    ("logits",),
-    styles=ANEW,
-    outputs=2,
-    end_D=[nn.Softmax(1)],
-    cost=lambda d, t: F.cross_entropy(d, t[:, 0].long()),
-)
+part("softmax_before_cross_entropy", "double_softmax", ("logits",), styles=ANEW, outputs=2, end_D=[nn.Softmax(1)],
+     cost=lambda d, t: F.cross_entropy(d, t[:, 0].long()))  # fmt: skip
 part("sigmoid_before_logits", "double_sigmoid", ("logits",), where=EVERYWHERE, end_D=[nn.Sigmoid()])
 
 
@@ -562,13 +543,8 @@ def targets_broadcast(p):
     p.real, p.fake, p.wanted = (lambda d, v=v: torch.full((len(d),), v) for v in (1.0, 0.0, 1.0))
 
 
-part(
-    "smoothed_beyond",
-    "target_outside_0_1",
-    CE,
-    real=lambda d: 0.9 + 0.3 * torch.rand_like(d),
-    fake=lambda d: -0.1 + 0.2 * torch.rand_like(d),
-)
+part("smoothed_beyond", "target_outside_0_1", CE, real=lambda d: 0.9 + 0.3 * torch.rand_like(d),
+     fake=lambda d: -0.1 + 0.2 * torch.rand_like(d))  # fmt: skip
 
 
 @kind("fakes_smoothed", CE, where=EVERYWHERE)
@@ -589,15 +565,12 @@ def fakes_are_called_real(p):
 
 
 part("wrong_sign_in_G", "cooperation", ALL, where=EVERYWHERE, wanted=torch.zeros_like)
-part("forward_called_and_wrong_sign", "cooperation", BOUNDED, call=lambda m, *a: m.forward(*a), wanted=torch.zeros_like)
-part("forward_called_and_never_zeroed", "leftover_gradient", BOUNDED, call=lambda m, *a: m.forward(*a), zero="never D")
-part(
-    "both_negated",
-    "exchanged",
-    ("logits",),
-    cost=lambda d, t: -F.binary_cross_entropy_with_logits(d, t),
-    cost_G=lambda d, t: F.binary_cross_entropy_with_logits(d, 1 - t),
-)
+part("forward_called_and_wrong_sign", "cooperation", BOUNDED, call=lambda m, *a: m.forward(*a),
+     wanted=torch.zeros_like)  # fmt: skip
+part("forward_called_and_never_zeroed", "leftover_gradient", BOUNDED, call=lambda m, *a: m.forward(*a),
+     zero="never D")  # fmt: skip
+part("both_negated", "exchanged", ("logits",), cost=lambda d, t: -F.binary_cross_entropy_with_logits(d, t),
+     cost_G=lambda d, t: F.binary_cross_entropy_with_logits(d, 1 - t))  # fmt: skip
 part("D_never_zeroed", "leftover_gradient", ALL, where=EVERYWHERE, zero="never D")
 part("zeroed_after_its_own_step", "leftover_gradient", ALL, zero="after")
 
@@ -637,7 +610,8 @@ def leaky_end_of_G(p):
 
 
 part("images_are_noise", "no_structure", BOUNDED, prepare=lambda x: 2 * torch.rand_like(x) - 1)
-part("fakes_half_as_large", "wrong_shape", BOUNDED, nets=(conv, dcgan, upsample), end_G=[nn.Tanh(), nn.AvgPool2d(2)])
+part("fakes_half_as_large", "wrong_shape", BOUNDED, nets=(conv, dcgan, upsample),
+     end_G=[nn.Tanh(), nn.AvgPool2d(2)])  # fmt: skip
 
 
 @kind("giveaway", ALL)
@@ -650,12 +624,8 @@ def frame_around_real(p):
     p.prepare = framed
 
 
-part(
-    "frame_in_the_step",
-    "giveaway range_mismatch",
-    BOUNDED,
-    enter=lambda x: F.pad(x[..., 1:-1, 1:-1], (1, 1, 1, 1), value=0.5),
-)
+part("frame_in_the_step", "giveaway range_mismatch", BOUNDED,
+     enter=lambda x: F.pad(x[..., 1:-1, 1:-1], (1, 1, 1, 1), value=0.5))  # fmt: skip
 part("twelve_pictures", "few_images memorised", prepare=lambda x: x[torch.randint(12, (len(x),))])
 
 
@@ -679,14 +649,8 @@ def the_same_latents(p):
 
 
 part("labels_leak", "label_leak", BOUNDED, labelled=True, asked=torch.zeros_like, told=torch.ones_like)
-part(
-    "one_label_for_all",
-    "condition_constant",
-    BOUNDED,
-    labelled=True,
-    asked=lambda y: torch.full_like(y, 3),
-    told=lambda y: torch.full_like(y, 3),
-)
+part("one_label_for_all", "condition_constant", BOUNDED, labelled=True, asked=lambda y: torch.full_like(y, 3),
+     told=lambda y: torch.full_like(y, 3))  # fmt: skip
 
 
 class Deaf(nn.Module):
@@ -700,14 +664,8 @@ class Deaf(nn.Module):
 
 part("label_never_enters_G", "condition_ignored", BOUNDED, labelled=True, change=lambda G, D: (Deaf(G), D))
 part("left_in_eval", "eval_mode", BOUNDED, nets=BATCHNORMED, after=lambda G, D: G.eval() and None)
-part(
-    "D_left_in_eval",
-    "eval_mode",
-    BOUNDED,
-    nets=(conv, upsample, mlp),
-    batchnorm_D=True,
-    before_D=lambda D: D.eval() and None,
-)
+part("D_left_in_eval", "eval_mode", BOUNDED, nets=(conv, upsample, mlp), batchnorm_D=True,
+     before_D=lambda D: D.eval() and None)  # fmt: skip
 
 
 def averaged(p, buffers):
@@ -793,23 +751,12 @@ def _unplaned(net, p, ch, z):
     return made
 
 
-part(
-    "clipped_before_the_step",
-    "",
-    ("clipping",),
-    after=lambda G, D: None,
-    before_D=lambda D: [q.data.clamp_(-0.01, 0.01) for q in D.parameters()] and None,
-)
-part(
-    "exchanged_in_both",
-    "",
-    ("logits", "squares", "bce"),
-    where=EVERYWHERE,
-    real=torch.zeros_like,
-    fake=torch.ones_like,
-    wanted=torch.zeros_like,
-)
-part("old_spectral_norm", "", ("spectral", "hinge", "logits"), limit=torch.nn.utils.spectral_norm, batchnorm_D=False)
+part("clipped_before_the_step", "", ("clipping",), after=lambda G, D: None,
+     before_D=lambda D: [q.data.clamp_(-0.01, 0.01) for q in D.parameters()] and None)  # fmt: skip
+part("exchanged_in_both", "", ("logits", "squares", "bce"), where=EVERYWHERE, real=torch.zeros_like,
+     fake=torch.ones_like, wanted=torch.zeros_like)  # fmt: skip
+part("old_spectral_norm", "", ("spectral", "hinge", "logits"), limit=torch.nn.utils.spectral_norm,
+     batchnorm_D=False)  # fmt: skip
 part("new_spectral_norm", "", ("hinge", "logits"), limit=parametrizations.spectral_norm)
 
 
@@ -872,13 +819,8 @@ def batch_size_written(p):
     p.noise_D = p.noise_G = lambda n: p.draw(100)
 
 
-part(
-    "bytes_given",
-    "",
-    BOUNDED,
-    prepare=lambda x: ((x + 1) * 127.5).round().byte(),
-    enter=lambda x: x.float() / 127.5 - 1,
-)
+part("bytes_given", "", BOUNDED, prepare=lambda x: ((x + 1) * 127.5).round().byte(),
+     enter=lambda x: x.float() / 127.5 - 1)  # fmt: skip
 part("numpy_given", "", BOUNDED, given=lambda **kw: {**kw, "x_real": kw["x_real"].numpy()})
 
 
@@ -951,13 +893,8 @@ class Clamp(nn.Module):
 
 
 part("clamped", "", BOUNDED, end_G=[Clamp()], steps=300)
-part(
-    "some_labels_flipped",
-    "",
-    CE,
-    real=lambda d: (torch.rand_like(d) > 0.05).float(),
-    fake=lambda d: (torch.rand_like(d) < 0.05).float(),
-)
+part("some_labels_flipped", "", CE, real=lambda d: (torch.rand_like(d) > 0.05).float(),
+     fake=lambda d: (torch.rand_like(d) < 0.05).float())  # fmt: skip
 part("real_smoothed", "", ("logits", "bce", "squares"), where=EVERYWHERE, real=lambda d: torch.full_like(d, 0.9))
 part("real_smoothed_at_random", "", CE, real=lambda d: 0.8 + 0.2 * torch.rand_like(d))
 part("high_but_fine_rate", "", BOUNDED, lr_G=2e-3, lr_D=2e-3)
@@ -990,13 +927,8 @@ def minibatch_std(p):
     p.change, p.batchnorm_D = with_deviation, False
 
 
-part(
-    "dropout_in_D",
-    "",
-    BOUNDED,
-    nets=(conv, upsample, mlp),
-    limit=lambda m: nn.Sequential(m, nn.Dropout(0.2)) if getattr(m, "out_features", 2) != 1 else m,
-)
+part("dropout_in_D", "", BOUNDED, nets=(conv, upsample, mlp),
+     limit=lambda m: nn.Sequential(m, nn.Dropout(0.2)) if getattr(m, "out_features", 2) != 1 else m)  # fmt: skip
 
 
 @kind("", ("logits", "squares"), nets=BATCHNORMED, styles=("summed",))
@@ -1019,17 +951,10 @@ def both_augmented(p):
     p.show_real = p.show_fake = shifted
 
 
-part(
-    "noise_on_both",
-    "",
-    BOUNDED,
-    where=EVERYWHERE,
-    show_real=lambda x: x + 0.1 * torch.randn_like(x),
-    show_fake=lambda x: x + 0.1 * torch.randn_like(x),
-)
-part(
-    "gradients_clipped", "", ALL, before_step=lambda D, G: nn.utils.clip_grad_norm_((D or G).parameters(), 1.0) and None
-)
+part("noise_on_both", "", BOUNDED, where=EVERYWHERE, show_real=lambda x: x + 0.1 * torch.randn_like(x),
+     show_fake=lambda x: x + 0.1 * torch.randn_like(x))  # fmt: skip
+part("gradients_clipped", "", ALL,
+     before_step=lambda D, G: nn.utils.clip_grad_norm_((D or G).parameters(), 1.0) and None)  # fmt: skip
 
 
 @kind("", BOUNDED)
