@@ -863,8 +863,8 @@ def frozen_on_purpose(p):
     )
 
 
-part("G_in_every_second_call", "", BOUNDED, every=2, style="summed")
-part("G_in_every_fifth_call", "", ("penalty", "spectral", "hinge"), every=5, style="summed", steps=400)
+part("G_in_every_second_call", "", BOUNDED, every=2, style="summed", steps=211)
+part("G_in_every_fifth_call", "", ("penalty", "spectral", "hinge"), every=5, style="summed", steps=403)
 
 
 @kind("", ("logits",), where=EVERYWHERE, styles=("halves", "summed"))
