@@ -188,7 +188,7 @@ def _mixed_and_alone(case) -> tuple[float, float] | None:
         return None
     n = min(len(fake), len(x_real))
     with torch.no_grad():
-        d = logits(D(torch.cat([x_real[:n], fake[:n]]))).float().flatten(1).mean(1)
+        d = case.judged(torch.cat([x_real[:n], fake[:n]])).float().flatten(1).mean(1)
     mixed, alone = float(d[n:].mean()), float(d_fake.mean())
     return (mixed, alone) if auc(d[:n], d[n:]) > 0.9 and mixed < float(d[:n].mean()) - 1 and alone > mixed + 1 else None
 
@@ -204,10 +204,10 @@ def steepness(case):
         yield ("critic_ends_in_sigmoid", f"D ends in {case.D_ends.lower()}, and its loss falls below 0: it is a "
                "difference of what comes out.", "symptom")  # fmt: skip
         return
-    D, fake, x_real, _ = case.need("D", "fake", "x_real", "d_real")
+    _, fake, x_real, _ = case.need("D", "fake", "x_real", "d_real")
     n = min(len(fake), len(x_real), 64)
     u = ((x_real[:n].float() + fake[:n].reshape(x_real[:n].shape)) / 2).requires_grad_()
-    (g,) = torch.autograd.grad(logits(D(u)).sum(), u)
+    (g,) = torch.autograd.grad(case.judged(u).sum(), u)
     if (slope := float(g.flatten(1).norm(dim=1).median())) > 5:
         yield "no_limit", f"D's loss falls below 0, and between real and fake D's slope is {slope:.3g}.", "symptom"
 
@@ -293,15 +293,15 @@ def skipped_layers(case):
     if case.round is not None:
         raise Skip("the step shows what moves")
     G, D, fake, _ = case.need("G", "D", "fake", "d_real")
-    y = () if case.asked is None else case.asked
-    judged = y if takes_labels(D) else ()
-    for name, network, given in (("G", G, (case.z, *y)), ("D", D, (fake, *judged))):
-        if takes_labels(network) and len(given) < 2:
+    outputs = {"G": lambda: G(case.z, *case.asked), "D": lambda: case.judged(fake)}
+    for name, network in (("G", G), ("D", D)):
+        if takes_labels(network) and case.labels is None:
             continue  # a layer for labels rests where none are given
         weights = {k: p for k, p in network.named_parameters() if p.requires_grad and p.ndim > 1}
-        out = network(*given)
-        told = sum(o.float().mean() for o in (out if isinstance(out, tuple | list) else (out,)) if torch.is_tensor(o))
-        slopes = torch.autograd.grad(told, list(weights.values()), allow_unused=True)
+        out = outputs[name]()
+        if isinstance(out, tuple | list):
+            continue  # several heads: one of them may be another loss's
+        slopes = torch.autograd.grad(out.float().mean(), list(weights.values()), allow_unused=True)
         if unused := [k for k, g in zip(weights, slopes, strict=True) if g is None]:
             yield "part_never_moves", f"No output of {name} depends on its {wiring.names(unused)}."
 
@@ -324,7 +324,9 @@ def resting(case):
 
 
 def _drawn_by_torch(m) -> bool:
-    return isinstance(m, nn.Linear | nn.modules.conv._ConvNd) and m.weight.numel() >= 200
+    """Large enough to tell, and not divided by a norm."""
+    whole = isinstance(m, nn.Linear | nn.modules.conv._ConvNd) and not wiring.normed(m)
+    return whole and m.weight.numel() >= 1000
 
 
 def _as_drawn(m) -> bool:
@@ -351,8 +353,8 @@ def piled_up(case):
     held = {name: _norm(p.grad for p in case.networks[name].parameters()) for name in ("G", "D")}
     if not any(held.values()):
         raise Skip("no gradients are kept")
-    d_fake = logits(D(logits(G(case.z, *case.asked))))
-    d_real = logits(D(x_real[: len(d_fake)]))
+    d_fake = case.judged(logits(G(case.z, *case.asked)))
+    d_real = case.judged(x_real[: len(d_fake)])
     if case.D_ends == "Sigmoid":
         raise Skip("D's last slope is not known where it ends in a sigmoid")
     lengths = {"G": _gradient(d_fake, G), "D": _gradient(d_fake, D) + _gradient(d_real, D)}

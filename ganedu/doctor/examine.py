@@ -46,6 +46,7 @@ class Case:
     G_ends: str = ""  # the last operation of each network, such as "Tanh", and G's last but one
     G_before: str = ""
     D_ends: str = ""
+    D_takes: tuple = ()  # the shape of one sample that D takes, where that is another than the data's
     round: Round | None = None
     flat: Round | None = None  # with D's logits at one level, see watch.watch
     far: Round | None = None
@@ -80,6 +81,12 @@ class Case:
 
     def _first_missing(self) -> str:
         return next((name for name in ("round", "flat", "far") if getattr(self, name) is None), "round")
+
+    def judged(self, x: Tensor) -> Tensor:
+        """D's outputs on samples x, in whatever shape D takes them, with their graph."""
+        x = x.reshape(len(x), *self.D_takes) if self.D_takes else x
+        labels = self.labels[torch.arange(len(x)) % len(self.labels)] if _told(self, self.D) else None
+        return _call(self.D, x.to(_dtype_of(self.D)), labels)
 
     def blind(self, why: str) -> None:
         """What the step did is worth no look."""
@@ -130,9 +137,15 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
             x_real, labels = case.x_real, case.labels if labels is None else labels
     case.networks = {k: v for k, v in given.items() if isinstance(v, nn.Module)} | case.networks
     dtype = _dtype_of(*(case.networks.get(name) for name in ("D", "G")))
-    _measure(case, given, step, material.batch(x_real, labels, z, dtype), z_dim)
+    batch = material.batch(x_real, labels, z, dtype)
+    for name in case.networks.keys() & {"G", "D"}:
+        setattr(case, name, copies(case.networks[name]) or case.networks[name])
+    borrowed = [m for m in (case.G, case.D) if any(m is own for own in case.networks.values())]  # what refuses a copy
     skipped = {"history": f"no lists of numbers: {', '.join(others)}"} if others else {}
-    return Report(_findings(case, skipped), skipped, case, len(CHECKS))
+    with put_back(*borrowed):
+        _measure(case, given, step, batch, z_dim)
+        found = _findings(case, skipped)
+    return Report(found, skipped, case, len(CHECKS))
 
 
 def _findings(case: Case, skipped: dict[str, str]) -> list[Finding]:
@@ -161,32 +174,32 @@ def _drawn(run, _case: Case) -> tuple:
 
 
 def _measure(case: Case, given: dict, step, batch: tuple, z_dim) -> None:
-    """Fill the case: copies, what the step does, samples at rest."""
+    """Fill the case: what the step does, samples at rest."""
     x_real, labels, z = batch
-    for name in ("G", "D"):
-        if name in case.networks:
-            setattr(case, name, copies(case.networks[name]) or case.networks[name])
-    networks = [m for m in (case.G, case.D) if m is not None]
-    device = device_of(nn.ModuleList(networks), x_real)
+    device = device_of(nn.ModuleList([m for m in (case.G, case.D) if m is not None]), x_real)
     case.x_real, case.labels = (None if t is None else t.to(device) for t in (x_real, labels))
-    with put_back(*(m for m in networks if any(m is own for own in case.networks.values()))):  # what refuses a copy
-        if step is not None and not any(getattr(case, name) is None for name in ("x_real", "G", "D")):
-            players = {k: v for k, v in given.items() if v is not None}
-            case.step_given = True
-            _try(case, "the step", ("round", "flat", "far"), _watched, step, players)
-        else:
-            missing = "step" if step is None else next(n for n in ("x_real", "G", "D") if getattr(case, n) is None)
-            why = case.why_not.get(missing, f"no {missing} was given")
-            case.why_not |= dict.fromkeys(("round", "flat", "far"), why)
-        with undisturbed(0):
-            _try(case, "G", ("z", "asked", "fake", "settled", "again"), _sample, z, z_dim or _z_dim(step, case.G))
-            if case.x_real is not None and case.fake is not None:
-                case.x_real = _in_floats(case)
-                if case.fake.shape[1:] != case.x_real.shape[1:] and case.fake[0].numel() == case.x_real[0].numel():
-                    for name in ("fake", "settled", "again"):  # flat rows of pixels: as the images are
-                        if (t := getattr(case, name)) is not None:
-                            setattr(case, name, t.reshape(len(t), *case.x_real.shape[1:]))
-            _try(case, "D", ("d_real", "d_fake"), _judge)
+    if step is not None and not any(getattr(case, name) is None for name in ("x_real", "G", "D")):
+        case.step_given = True
+        players = {k: v for k, v in given.items() if v is not None}
+        _try(case, "the step", ("round", "flat", "far"), _watched, step, players)
+    else:
+        missing = "step" if step is None else next(n for n in ("x_real", "G", "D") if getattr(case, n) is None)
+        case.blind(case.why_not.get(missing, f"no {missing} was given"))
+    with undisturbed(0):
+        _try(case, "G", ("z", "asked", "fake", "settled", "again"), _sample, z, z_dim or _z_dim(step, case.G))
+        if case.x_real is not None and case.fake is not None:
+            case.x_real = _in_floats(case)
+            _as_images(case)
+        _try(case, "D", ("d_real", "d_fake"), _judge)
+
+
+def _as_images(case: Case) -> None:
+    """Fakes that are rows of pixels get the images' shape."""
+    shape = case.x_real.shape[1:]
+    if case.fake.shape[1:] != shape and case.fake[0].numel() == case.x_real[0].numel():
+        for name in ("fake", "settled", "again"):
+            if (t := getattr(case, name)) is not None:
+                setattr(case, name, t.reshape(len(t), *shape))
 
 
 def _watched(case: Case, step, players: dict) -> tuple:
@@ -299,25 +312,31 @@ def _in_floats(case: Case) -> Tensor:
     )
 
 
+def _told(case: Case, network: nn.Module) -> bool:
+    return case.labels is not None and takes_labels(network)
+
+
 def _judge(case: Case) -> tuple:
     D, fake, x_real = case.need("D", "fake", "x_real")
     D.train()
-    labels = case.labels if takes_labels(D) else None
     n = min(len(fake), len(x_real))
-    x_real, fake = (x[:n].to(device_of(D, x), _dtype_of(D)) for x in (x_real, fake))
-    asked = None if labels is None else labels[:n]
+    x_real, fake = (x[:n].to(device_of(D, x)) for x in (x_real, fake))
     entered = (
         () if case.round is None else [c.x.shape[1:] for c in case.round.calls if c.x[0].numel() == x_real[0].numel()]
     )
-    shape = entered[0] if entered else x_real.shape[1:]
+    case.D_takes = tuple(entered[0]) if entered and entered[0] != x_real.shape[1:] else ()
     try:
-        d_real = _call(D, x_real.reshape(n, *shape), asked)
+        d_real = case.judged(x_real)
     except Exception:
-        shape = (x_real[0].numel(),)  # D may take pixels in a row
-        if x_real.ndim == 2:
+        if case.D_takes or x_real.ndim == 2:
             raise
-        d_real = _call(D, x_real.flatten(1), asked)
-    d_fake = _call(D, fake.reshape(n, *shape) if fake[0].numel() == x_real[0].numel() else fake, asked)
+        case.D_takes = (x_real[0].numel(),)  # D may take pixels in a row
+        try:
+            d_real = case.judged(x_real)
+        except Exception:
+            case.D_takes = ()
+            d_real = case.judged(x_real)  # its first complaint is the one that helps
+    d_fake = case.judged(fake)
     case.D_ends = last_operation(d_real)
     return d_real.detach().float(), d_fake.detach().float()
 

@@ -14,7 +14,6 @@ from ..metrics import auc, nearest
 from .watch import REPEATS, SLOPES, Skip
 
 BATCHNORM = nn.modules.batchnorm._BatchNorm
-VETO = 0.1  # a slope where D is now says the contrary if it is that much of the slope at `LEVEL`
 FICKLE = (BATCHNORM, nn.modules.dropout._DropoutNd)  # layers that do something else in training
 
 
@@ -77,8 +76,8 @@ def pushes(case) -> tuple[float, float, float]:
 def signs(case):
     """Healthy losses push D's logits up on real, down on fakes in D's loss, up on fakes in G's.
 
-    Read where logits are about `LEVEL`, so that no loss is flat; where they stand now they must not say the contrary by
-    more than a hair: some losses pull towards a target in the middle.
+    Read where logits are about `LEVEL`, so that no loss is flat; where they stand now they must not say the contrary:
+    some losses pull towards a target in the middle.
     """
     r, (real, fake, wish) = *case.need("round"), pushes(case)
     real_now, fake_now, wish_now = (
@@ -90,15 +89,15 @@ def signs(case):
         raise Skip("slopes of D's loss are not finite")
     if abs(real) > 0 and not abs(fake) > 0:
         yield "fakes_ignored", "D's loss pushes its logit on real samples, and not at all on fakes."
-    if real < 0 < fake and not fake_now < -VETO * fake:
+    if real < 0 < fake and not fake_now < 0:
         seen = "D's loss pushes its logit down on real samples and up on fakes"
         agreed = wish < 0 and all(_bowl(case, *which) for which in (("D", False), ("D", True), ("G", True)))
         yield ("exchanged", seen + ("; G's loss agrees, and each has a lowest point." if agreed else "."),
                *(("remark",) if agreed else ()))  # fmt: skip
-    elif fake * wish > 0 and not fake_now * wish_now < -VETO * fake * wish:
+    elif fake * wish > 0 and not _apart(case, fake_now * wish_now):
         way = "up" if wish > 0 else "down"
         yield "cooperation", f"On fakes, D's loss and G's both push the logit {way}."
-    elif real < 0 and fake < 0 and not real_now > -VETO * real:
+    elif real < 0 and fake < 0 and not real_now > 0:
         yield "real_pushed_down", "D's loss pushes its logit down on fakes, and on real samples as well."
 
 
@@ -108,6 +107,22 @@ def curve(case, player: str, fake: bool) -> tuple[Tensor, Tensor]:
     pairs = [r.rows(player, fake)[2:] for r in (flat, far)]
     d, g = (torch.cat([p[i].flatten(1).mean(1) if p[i].ndim > 1 else p[i] for p in pairs]).double() for i in (0, 1))
     return d, g
+
+
+def _apart(case, now: float) -> bool:
+    """Whether D and G want fakes in different places: by the targets of squares, or by the slopes where D is now."""
+    if {straight(case, "D", True), straight(case, "G", True)} == {"squared"}:
+        of_D, of_G = (_target(*curve(case, player, True)) for player in "DG")
+        return abs(of_D - of_G) > 0.05
+    return now < 0
+
+
+def _target(d: Tensor, g: Tensor) -> float:
+    """Where a loss with slopes g on a straight line in d has its lowest point; NaN where they lie on none."""
+    basis = torch.stack([torch.ones_like(d), d], 1)
+    line = torch.linalg.lstsq(basis, g[:, None]).solution[:, 0]
+    straight = float((g - basis @ line).abs().max()) < 1e-2 * float(g.abs().mean())
+    return float(-line[0] / line[1]) if straight else math.nan
 
 
 def _bowl(case, player: str, fake: bool) -> bool:
@@ -130,18 +145,13 @@ def straight(case, player: str, fake: bool) -> str:
     away = g[near:]
     if float(away.abs().mean()) > 1e-3 * size and _curved_in_the_mean(case, player, fake):
         return "mean"
-    basis = torch.stack([torch.ones_like(d), d], 1)
-    rest = g - basis @ torch.linalg.lstsq(basis, g[:, None]).solution[:, 0]
-    return "squared" if float(rest.abs().max()) < 1e-2 * size else ""
+    return "" if math.isnan(_target(d, g)) else "squared"
 
 
 def _common_target(case) -> float:
     """Where the slopes of real samples and of fakes lie on one straight line: its zero; else NaN."""
     d, g = (torch.cat(t) for t in zip(curve(case, "D", False), curve(case, "D", True), strict=True))
-    basis = torch.stack([torch.ones_like(d), d], 1)
-    line = torch.linalg.lstsq(basis, g[:, None]).solution[:, 0]
-    same = float((g - basis @ line).abs().max()) < 1e-2 * float(g.abs().mean())
-    return float(-line[0] / line[1]) if same else math.nan
+    return _target(d, g)
 
 
 def _curved_in_the_mean(case, player: str, fake: bool) -> bool:
@@ -241,7 +251,7 @@ def limit_on_the_slope(case):
     (r,) = case.need("round")
     if straight(case, "D", False) != "linear" or straight(case, "D", True) != "linear":
         return
-    if (r.penalised and not idle(r)) or _clipped(case) or any(map(_normed, case.networks["D"].modules())):
+    if (r.penalised and not idle(r)) or _clipped(case) or any(map(normed, case.networks["D"].modules())):
         return
     if case.D_ends in ("Sigmoid", "Tanh", "Hardsigmoid", "Softmax"):  # it ends somewhere by itself
         return
@@ -259,7 +269,7 @@ def _clipped(case) -> bool:
     return bool(ends) and max(ends) < 0.5 and max(ends) < 1.03 * min(ends) and max(piled) > 0.03
 
 
-def _normed(module: nn.Module) -> bool:
+def normed(module: nn.Module) -> bool:
     """Whether its weight is divided by something: torch's parametrizations, or the older hook."""
     return hasattr(module, "parametrizations") or any(
         type(hook).__name__ in ("SpectralNorm", "WeightNorm") for hook in module._forward_pre_hooks.values()

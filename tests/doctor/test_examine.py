@@ -332,7 +332,8 @@ def test_a_folder_that_cannot_be_examined_says_so(tmp_path, capsys):
 
     refused(tmp_path / "nowhere", "no checkpoint in", "Train first")
     (tmp_path / "file").write_text("no folder")
-    refused(tmp_path / "file", "no checkpoint in")
+    with pytest.raises(FileNotFoundError, match="no checkpoint in"):
+        examine(tmp_path / "file")
 
     settings, images = recipes.prepare("dcgan", "digits", image_size=16, width=2)
     recipes.trainer(settings, images).save(tmp_path / "whole", settings)

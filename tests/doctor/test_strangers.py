@@ -167,6 +167,7 @@ def _scaled(x):
 
 SICK = {
     "sigmoid and BCELoss, wrong sign": ("cooperation", {"D": partial(dis, nn.Sigmoid()), "loss": chances, "wish": 0}),
+    "wrong sign, squares": ("cooperation", {"loss": squares, "wish": 0}),
     "forward called directly": ("cooperation", {"wish": 0, "called": lambda m: lambda x: m.forward(x)}),
     "a layer that forward skips": ("part_never_moves", {"D": Twice}),
     "the last layer in no optimiser": ("part_never_moves", {"adam": lambda D: torch.optim.Adam(D[0].parameters())}),
@@ -208,6 +209,7 @@ SOUND = {
     "batch norm, two calls": {"D": normed},
     "R1 on the batch": {"penalty": r1},
     "squares": {"loss": squares},
+    "squares that G wants in the middle": {"loss": squares, "fake": -1, "wish": 0},
     "a slope that is only recorded": {"penalty": logged},
     "squares, targets in a column": {"of_D": in_a_row, "loss": squares},
     "softmax left out": {"loss": softmax_loss, "D": partial(dis, n=2)},
