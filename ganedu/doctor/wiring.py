@@ -415,6 +415,6 @@ def jump(case) -> float:
     """How far the watched steps of G moved its images, over the data's spread."""
     r, fake, x_real, z = case.need("round", "fake", "x_real", "z")
     with torch.no_grad():
-        after = torch.func.functional_call(case.G, r.after["G"], (z, *case.asked))
+        after = torch.func.functional_call(case.G, r.after["G"], (z.clone(), *case.asked))
     after = after[0] if isinstance(after, tuple | list) else after
     return float((after.float().reshape(fake.shape) - fake).abs().mean() / x_real.float().std().clamp(min=1e-12))
