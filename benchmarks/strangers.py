@@ -1091,7 +1091,9 @@ def main() -> int:
         for seed in range(args.seed, args.seed + (1 if args.quick else args.variants)):
             loop, words = case(name, seed)
             loop.steps = loop.steps // 4 if args.quick else loop.steps
-            given = loop.train()
+            with warnings.catch_warnings():  # some of these faults are warned of
+                warnings.simplefilter("ignore")
+                given = loop.train()
             for way in ways:
                 step = {} if way == "with" else {"step": None}
                 right, could_not, came, seconds = examined({**given, **step}, want)
