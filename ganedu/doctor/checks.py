@@ -349,8 +349,8 @@ def piled_up(case):
         raise Skip("no gradients are kept")
     d_fake = case.judged(logits(G(case.z.clone(), *case.asked)))
     d_real = case.judged(x_real[: len(d_fake)])
-    if case.D_ends == "Sigmoid":
-        raise Skip("D's last slope is not known where it ends in a sigmoid")
+    if case.D_ends == "Sigmoid" or d_fake[0].numel() > 1:
+        raise Skip("of a sigmoid, and of several outputs, D's last slope is not known")
     lengths = {"G": _gradient(d_fake, G), "D": _gradient(d_fake, D) + _gradient(d_real, D)}
     for name, most in lengths.items():
         if math.isfinite(held[name]) and held[name] > PILED * most > 0:

@@ -167,6 +167,8 @@ MEANINGS = {
     "opt_D.step(), and take G's loss of that",
     INPLACE[1]: "the first backward() has freed a graph that the second one needs: detach the fakes in D's step, and "
     "judge them again, D(x_fake), for G's",
+    "target should be between 0 and 1": "nn.BCELoss takes targets from 0 to 1: smooth those of real samples to 0.9, no "
+    "others",
     "between 0 and 1": "nn.BCELoss takes chances, and D gives something else: leave D without a sigmoid and take "
     "nn.BCEWithLogitsLoss",
     "positional argument": "it is called as step(x_real), or step(x_real, labels) with labels=...: for another call "

@@ -32,6 +32,8 @@ def updates(case):
             yield "not_updated", f"The step never calls the {name} that was given, and moves none of its weights."
         elif r.moved[name] == 0 and case.flat is not None and case.flat.moved[name] > 0:  # wired; its loss is flat here
             yield "vanishing", f"In {calls} steps no weight of {name} changed; with D's output near 0.5 it would."
+        elif r.moved[name] == 0 and r.norms.get(name) == 0:
+            yield "vanishing", f"In {calls} steps a gradient came to {name}, and each of its numbers was 0."
         elif r.moved[name] == 0:
             yield "not_updated", f"In {calls} steps no weight of {name} changed."
         elif name in r.stepped and (alone := _matrices(case, name)):
