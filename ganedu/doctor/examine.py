@@ -82,11 +82,11 @@ class Case:
     def _first_missing(self) -> str:
         return next((name for name in ("round", "flat", "far") if getattr(self, name) is None), "round")
 
-    def judged(self, x: Tensor) -> Tensor:
-        """D's outputs on samples x, in whatever shape D takes them, with their graph."""
+    def judged(self, x: Tensor, whole: bool = False):
+        """D's outputs on samples x, in whatever shape D takes them, with their graph; `whole`: all that D gives."""
         x = x.reshape(len(x), *self.D_takes) if self.D_takes else x
         labels = self.labels[torch.arange(len(x)) % len(self.labels)] if _told(self, self.D) else None
-        return _call(self.D, x.to(_dtype_of(self.D)), labels)
+        return _call(self.D, x.to(_dtype_of(self.D)), labels, whole)
 
     def blind(self, why: str) -> None:
         """What the step did is worth no look."""
@@ -352,6 +352,7 @@ def _dtype_of(*networks: nn.Module | None) -> torch.dtype:
     return next((t.dtype for t in held if t.is_floating_point()), torch.float32)
 
 
-def _call(module: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
+def _call(module: nn.Module, x: Tensor, labels: Tensor | None, whole: bool = False):
     """The output, or the first of several, for copies of the inputs: a network may work in place."""
-    return logits(module(x.clone()) if labels is None else module(x.clone(), labels.clone()))
+    output = module(x.clone()) if labels is None else module(x.clone(), labels.clone())
+    return output if whole else logits(output)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..metrics import auc, nearest
+from .players import unwrapped
 from .watch import REPEATS, SLOPES, Skip
 
 BATCHNORM = nn.modules.batchnorm._BatchNorm
@@ -327,6 +328,8 @@ def _mixed_by_pixel(call, r) -> bool:
 
 def fixed_noise(case):
     (r,) = case.need("round")
+    if not all(r.z[:2]):
+        raise Skip("the step never calls the G that was given")
     first, second = (torch.cat([z.flatten(1).float() for z in zs]) for zs in r.z[:2])
     share = float((nearest(second, first)[0] == 0).float().mean())
     if share > 0.5:
@@ -416,7 +419,10 @@ def gradient_sizes(case):
 def jump(case) -> float:
     """How far the watched steps of G moved its images, over the data's spread."""
     r, fake, x_real, z = case.need("round", "fake", "x_real", "z")
+    G = unwrapped(case.G)
+    outer = next(iter(r.after["G"])).removesuffix(next(k for k, _ in G.named_parameters()))  # as "module." of a wrapper
+    weights = {k.removeprefix(outer): p for k, p in r.after["G"].items()}
     with torch.no_grad():
-        after = torch.func.functional_call(case.G, r.after["G"], (z.clone(), *case.asked))
+        after = torch.func.functional_call(G, weights, (z.clone(), *case.asked))
     after = after[0] if isinstance(after, tuple | list) else after
     return float((after.float().reshape(fake.shape) - fake).abs().mean() / x_real.float().std().clamp(min=1e-12))
