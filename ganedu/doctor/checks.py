@@ -9,6 +9,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from ..metrics import auc, nearest
 from . import wiring
@@ -194,23 +195,67 @@ def _mixed_and_alone(case) -> tuple[float, float] | None:
     return (mixed, alone) if auc(d[:n], d[n:]) > 0.9 and mixed < float(d[:n].mean()) - 1 and alone > mixed + 1 else None
 
 
-def steepness(case):
-    """D's slope in x between real and fake, where the records say that its loss is a difference of scores."""
-    if case.round is not None:
-        raise Skip("the step shows what limits D's slope")
-    losses = case.history.get("loss_D", [])
-    if not losses or min(losses[len(losses) // 2 :]) >= 0:
-        raise Skip("no record says that D's loss falls below 0")
-    if case.D_ends in ("Sigmoid", "Tanh", "Hardsigmoid"):
-        yield ("critic_ends_in_sigmoid", f"D ends in {case.D_ends.lower()}, and its loss falls below 0: it is a "
-               "difference of what comes out.", "symptom")  # fmt: skip
+def recorded_forms(case):
+    """Which losses would cost what was recorded last, of D's outputs at rest: their form tells what D's end has to be.
+
+    Only what no sound form explains is a finding: at d = 0 many cost the same.
+    """
+    if case.round is not None or not {"loss_D", "loss_G"} <= case.history.keys():
+        raise Skip("forms are read from the step" if case.round else "no records called loss_D and loss_G were given")
+    if not EARLY <= case.steps < math.inf:
+        raise Skip("no history says that the run is older than its beginning")
+    r, f = (d.flatten(1).mean(1).double() if d.ndim > 1 else d.double() for d in case.need("d_real", "d_fake"))
+    of_D, of_G = (float(torch.tensor(case.history[k][-10:]).mean()) for k in ("loss_D", "loss_G"))
+    if case.D_ends in ("Sigmoid", "Tanh"):
+        yield from _form_behind_a_bound(case.D_ends, of_D, of_G, r, f)
         return
-    _, fake, x_real, _ = case.need("D", "fake", "x_real", "d_real")
+    saturating = [-softplus(f)] if of_G <= 0 else []
+    curved = (softplus(-f), (f - 1).square(), (f - 1).square() / 2, f.square(), *saturating)
+    if any(_near(of_G, g) for g in curved):
+        return
+    if _near(of_G, -f):
+        slope = _steepness(case)
+        if slope > 2:
+            yield "no_limit", f"G's loss is minus D's score; between real and fake D's slope is {slope:.3g}.", "symptom"
+    elif _near(of_G, softplus(f)) or _near(of_G, f):
+        yield ("cooperation", f"G's loss is {of_G:.2g} while D says {float(f.mean()):.2g} of fakes: it is small where "
+               "D is sure of them.", "symptom")  # fmt: skip
+
+
+def _near(recorded: float, cost: Tensor) -> bool:
+    cost = float(cost.mean())
+    return abs(recorded - cost) < 0.1 + 0.15 * max(abs(recorded), abs(cost))
+
+
+def _form_behind_a_bound(end: str, of_D: float, of_G: float, r: Tensor, f: Tensor):
+    """D ends in a sigmoid or tanh: the one form that fits both records, if it fits well and no other does."""
+    forms = {  # (D's loss, G's loss); a penalty may come on top of a difference of scores
+        "square": ((r - 1).square() + f.square(), (f - 1).square()),
+        "difference": (torch.full_like(r, max(of_D, float(f.mean() - r.mean()))), -f),
+        "logits": (softplus(-r) + softplus(f), softplus(-f)),
+    }
+    if end == "Sigmoid":
+        low = 1e-6
+        forms["chances"] = (-r.clamp(min=low).log() - (1 - f).clamp(min=low).log(), -f.clamp(min=low).log())
+    off = {k: min(abs(of_D - n * float(d.mean())) for n in (0.5, 1)) + abs(of_G - float(g.mean()))
+           for k, (d, g) in forms.items()}  # fmt: skip
+    best, second = sorted(off, key=off.get)[:2]
+    if off[best] > 0.1 or off[second] < 0.1 + 2 * off[best]:
+        return
+    if best in ("square", "difference"):
+        yield ("critic_ends_in_sigmoid", f"D ends in {end.lower()}, and the records fit a {best} of what comes out.",
+               "symptom")  # fmt: skip
+    elif best == "logits" and end == "Sigmoid":
+        yield "double_sigmoid", "D ends in a sigmoid, and the records fit a loss that takes logits.", "symptom"
+
+
+def _steepness(case) -> float:
+    """Median length of D's slope half-way between real samples and fakes."""
+    fake, x_real = case.need("fake", "x_real")
     n = min(len(fake), len(x_real), 64)
     u = ((x_real[:n].float() + fake[:n].reshape(x_real[:n].shape)) / 2).requires_grad_()
     (g,) = torch.autograd.grad(case.judged(u).sum(), u)
-    if (slope := float(g.flatten(1).norm(dim=1).median())) > 5:
-        yield "no_limit", f"D's loss falls below 0, and between real and fake D's slope is {slope:.3g}.", "symptom"
+    return float(g.flatten(1).norm(dim=1).median())
 
 
 def collapse(case):
@@ -412,6 +457,6 @@ def oscillation(case):
 CHECKS = (raises, wiring.updates, wiring.gradients_left_over, wiring.signs, wiring.aims, wiring.forms,
           wiring.fixed_noise, wiring.latents, wiring.label_leak, wiring.mode_of_players, wiring.mixed_batches,
           wiring.sigmoid_twice, wiring.limit_on_the_slope, wiring.penalties, shape, structure, few_images, value_range,
-          bounds, normalised_output, frame, condition, wiring.gradient_sizes, balance, records, steepness, collapse,
-          memorised, statistics, skipped_layers, resting, piled_up, wild, kept_graphs,
+          bounds, normalised_output, frame, condition, wiring.gradient_sizes, balance, records, recorded_forms,
+          collapse, memorised, statistics, skipped_layers, resting, piled_up, wild, kept_graphs,
           oscillation)  # fmt: skip

@@ -258,6 +258,8 @@ TABLE = {
             "04_conditional_gan",
         ),
         "leftover_gradient": None,
+        "cooperation": None,
+        "double_sigmoid": None,
         "stale_statistics": (
             "Batch norm's statistics are stale",
             "Samples in eval mode differ from those in training.",

@@ -1,5 +1,7 @@
 """The doctor's checks one at a time, from both sides; and small runs that drive into what they look for."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -192,3 +194,27 @@ def test_linear_players_chase_each_other():
     run = patients.Run(G, D, opt_G, opt_D, step, lambda n: (torch.zeros(n, 1),), z_dim=1).train(600)
     (found,) = [f for f in examine(**run.material()) if f.key == "oscillation"]
     assert "period of about 60 steps" in found.seen and not found.sick
+
+
+@pytest.mark.parametrize(
+    ("end", "real", "fake", "loss_D", "loss_G", "found"),
+    [
+        ("Sigmoid", 0.8, 0.2, -2 * math.log(0.8), -math.log(0.2), []),
+        ("Sigmoid", 0.8, 0.2, -math.log(0.8), -math.log(0.2), []),  # the mean of the two
+        ("Sigmoid", 0.8, 0.2, math.log1p(math.exp(-0.8)) + math.log1p(math.exp(0.2)), math.log1p(math.exp(-0.2)),
+         ["double_sigmoid"]),
+        ("Sigmoid", 0.8, 0.2, 0.08, 0.64, ["critic_ends_in_sigmoid"]),
+        ("Sigmoid", 0.8, 0.2, -0.6 + 9.0, -0.2, ["critic_ends_in_sigmoid"]),  # with a penalty
+        ("Sigmoid", 0.5, 0.5, 9.0, 9.0, []),  # nothing fits
+        ("Addmm", 6.0, -6.0, 0.005, 6.0, []),
+        ("Addmm", 6.0, -6.0, 0.005, 0.0025, ["cooperation"]),
+        ("Addmm", 6.0, -6.0, 0.005, -0.0025, []),  # log(1 - D(G(z)))
+        ("Addmm", 0.1, -0.1, 1.3, 0.7, []),
+    ],
+)  # fmt: skip
+def test_the_records_tell_the_form_of_a_loss(end, real, fake, loss_D, loss_G, found):
+    history = {"loss_D": [loss_D] * 240, "loss_G": [loss_G] * 240}
+    d_real, d_fake = (torch.full((64, 1), d) for d in (real, fake))
+    seen = case(D_ends=end, d_real=d_real, d_fake=d_fake, history=history)
+    assert [f[0] for f in checks.recorded_forms(seen)] == found
+    assert not found or doctor.Finding(*next(checks.recorded_forms(seen))).sick
