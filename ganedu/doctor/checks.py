@@ -103,7 +103,10 @@ def frame(case):
     """
     fake, x_real = case.need("fake", "x_real")
     entered = [case.round.rows("D", which)[0] for which in (True, False)] if case.round is not None else []
-    f, x = entered if len(entered) == 2 and all(len(t) >= 8 and t.ndim == 4 for t in entered) else (fake, x_real)
+    shape = x_real.shape[1:]
+    if len(entered) == 2 and all(len(t) >= 8 and t[0].numel() == x_real[0].numel() for t in entered):
+        fake, x_real = (t.reshape(len(t), *shape) for t in entered)
+    f, x = fake, x_real
     if x.ndim != 4 or f.shape[1:] != x.shape[1:] or min(x.shape[-2:]) < 8:
         raise Skip("only images of the data's shape have a border to compare")
     if case.steps < EARLY:
@@ -204,7 +207,9 @@ def recorded_forms(case):
         raise Skip("forms are read from the step" if case.round else "no records called loss_D and loss_G were given")
     if not EARLY <= case.steps < math.inf:
         raise Skip("no history says that the run is older than its beginning")
-    r, f = (d.flatten(1).mean(1).double() if d.ndim > 1 else d.double() for d in case.need("d_real", "d_fake"))
+    r, f = (d.reshape(len(d), -1).double() for d in case.need("d_real", "d_fake"))
+    if r.shape[1] > 1:
+        raise Skip("D gives several outputs")
     of_D, of_G = (float(torch.tensor(case.history[k][-10:]).mean()) for k in ("loss_D", "loss_G"))
     if case.D_ends in ("Sigmoid", "Tanh"):
         yield from _form_behind_a_bound(case.D_ends, of_D, of_G, r, f)
@@ -434,6 +439,8 @@ def raises(case):
     """What an exception of the step says for certain."""
     if any(words in case.failed for words in INPLACE):
         yield "step_raises_inplace", case.failed.partition(". Usually")[0][:200] + "."
+    if "target should be between 0 and 1" in case.failed:
+        yield "target_outside_0_1", case.failed.partition(". Usually")[0][:200] + "."
 
 
 def kept_graphs(case):

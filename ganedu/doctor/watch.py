@@ -406,7 +406,8 @@ def _at_level(d: Tensor, level: Tensor | None) -> Tensor:
     """D's outputs shrunk to about the level asked for in this call."""
     if level is None or len(level) != len(d):
         return d
-    return d * 1e-3 + level.view(-1, *(level.shape[1:] or (1,) * (d.ndim - 1))).to(d)
+    small = 1e-3 / max(1.0, float(d.detach().abs().max()))
+    return d * small + level.view(-1, *(level.shape[1:] or (1,) * (d.ndim - 1))).to(d)
 
 
 def _wrap(module: nn.Module, see):

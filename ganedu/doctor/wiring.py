@@ -172,6 +172,8 @@ def targets(case, player: str, fake: bool) -> Tensor | None:
     The same step with D's outputs elsewhere must give the same targets: then it is a cross-entropy.
     """
     looks = []
+    if straight(case, player, fake):
+        return None
     for r in case.need("flat", "far"):
         _, _, d, g = r.rows(player, fake)
         if len(g) < 2 or d.numel() != len(g):

@@ -118,6 +118,15 @@ def loop(*, G=None, D=None, loss=bce, loss_G=None, real=1, fake=0, wish=1, penal
     return {"G": G, "D": D, "step": step, "x_real": x_real, "z_dim": Z, "history": history, **given}
 
 
+class Times(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
+
+
 class Twice(nn.Module):
     def __init__(self):
         super().__init__()
@@ -175,6 +184,7 @@ SICK = {
     "penalty without create_graph": ("no_limit", {**wgan, "penalty": partial(gp, create_graph=False)}),
     "penalty computed only": ("no_limit", {**wgan, "penalty": computed_only}),
     "penalty computed only, cross-entropy": ("penalty_wrong", {"penalty": computed_only}),
+    "scores in the thousands": ("no_limit", {"loss": score, "D": partial(dis, Times(3000))}),
     "norm over channels": ("penalty_wrong", {**wgan, "penalty": partial(gp, whole=False)}),
     "slope of the mean": ("penalty_wrong", {**wgan, "penalty": partial(gp, mean=True)}),
     "weight of its own a pixel": ("penalty_wrong", {**wgan, "penalty": partial(gp, per_pixel=True)}),
