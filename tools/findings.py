@@ -28,7 +28,11 @@ def page() -> str:
     parts = ["<!-- written by tools/findings.py -->\n\n# What the doctor finds\n"]
     parts.append(
         "What `ganedu doctor` and `doctor.examine` can say of a run, most likely cause first. A few findings come as a "
-        "lesser kind where the doctor is less sure; they stand here under their own.\n"
+        "lesser kind where the doctor is less sure; they stand here under their own.\n\n"
+        "What to try is for your own loop: `a -> b` says to write b in place of a. `bce` is `nn.BCEWithLogitsLoss()` "
+        "of logits, or `nn.BCELoss()` where D ends in a sigmoid and so gives chances, that is probabilities; `ones` "
+        "and `zeros` are targets of the shape that D gives, `n` is the size of the batch, `T` an augmentation made of "
+        "torch's operations.\n"
     )
     for kind in TABLE:
         parts.append(f"## {kind.capitalize()}\n\n{KINDS[kind]}\n")

@@ -33,8 +33,9 @@ TABLE = {
         "step_raises_inplace": (
             "The step breaks off: two losses share one graph",
             "G's loss was taken of what D said before D's own step changed its weights, or freed the graph.",
-            "In D's step D(x_fake.detach()); then, after opt_D.step(), ask D again: loss_G = bce(D(x_fake), "
-            "ones), not bce(d_fake, ones).",
+            "In D's step D(x_fake.detach()); then, after opt_D.step(), ask D again: loss_G = bce(D(x_fake), ones), "
+            "not bce(d_fake, ones). Where that is so: something is changed in place (x += 1, inplace=True), or kept "
+            "from an earlier step without detach().",
             "07_gan_clinic",
         ),
         "wrong_shape": (
@@ -47,28 +48,29 @@ TABLE = {
         "not_updated": (
             "A player never moves",
             "The other one plays alone; nothing is learnt from each other.",
-            "opt_G = Adam(G.parameters()), opt_D = Adam(D.parameters()), and step() of both. D(x_fake.detach()) "
-            "in D's loss alone; in G's it is D(x_fake), without no_grad().",
+            "opt_G = Adam(G.parameters()), opt_D = Adam(D.parameters()), and step() of both. D(x_fake.detach()) in "
+            "D's loss alone; in G's it is D(x_fake), without no_grad(). If G's step freezes D: "
+            "D.requires_grad_(True) before D's step.",
             "07_gan_clinic",
         ),
         "part_never_moves": (
             "A part of a player never moves",
             "It stays as it was drawn: the rest has to learn around it.",
-            "opt_D = Adam(D.parameters()), not of some layers. No loss reaches what this prints True for: for k, "
-            "p in D.named_parameters(): print(k, p.grad is None).",
+            "opt_D = Adam(D.parameters()), not of some layers. Right after loss_D.backward(): for k, p in "
+            "D.named_parameters(): print(k, p.grad is None). No loss reaches what is True. So with G.",
             "07_gan_clinic",
         ),
         "loss_broadcasts": (
             "Every output is compared with every target",
-            "Outputs (N, 1) beside targets (N,) make a table of N times N: D learns the mean of all targets.",
-            "((d - torch.ones(len(d))) ** 2).mean() -> ((d - torch.ones_like(d)) ** 2).mean(); the same with "
-            "nn.MSELoss().",
+            "Outputs (N, 1) beside targets (N,) make a table of N times N: each output is pulled to the mean of all "
+            "targets (no harm only where they are all alike).",
+            "((d - targets) ** 2).mean() -> ((d - targets.view_as(d)) ** 2).mean(); the same with nn.MSELoss().",
             "07_gan_clinic",
         ),
         "no_structure": (
             "The real images are noise",
             "Neighbouring pixels have nothing to do with each other.",
-            "plt.imshow(x_real[0, 0]) right before D(x_real). From (N, H, W, C): x.view(-1, C, H, W) -> "
+            "plt.imshow(x_real[0, 0].cpu()) right before D(x_real). From (N, H, W, C): x.view(-1, C, H, W) -> "
             "x.permute(0, 3, 1, 2).",
             "07_gan_clinic",
         ),
@@ -94,7 +96,8 @@ TABLE = {
         "cooperation": (
             "G and D pull the same way",
             "G moves its fakes to where D already wants them: away from the data.",
-            "loss_G = bce(D(G(z)), zeros) -> bce(D(G(z)), ones); of a critic, D(G(z)).mean() -> -D(G(z)).mean().",
+            "Both push down: loss_G = bce(D(G(z)), zeros) -> bce(D(G(z)), ones); of a critic, D(G(z)).mean() -> "
+            "-D(G(z)).mean(). Both push up: zeros are the targets of the fakes in loss_D.",
             "07_gan_clinic",
         ),
         "real_pushed_down": (
@@ -106,10 +109,11 @@ TABLE = {
         ),
         "exchanged": (
             "Real and fake have changed places",
-            "D lowers its logit on real samples: harmless with a proper cross-entropy and both players agreed, "
-            "but negated losses have no bound and no pull at their ends.",
-            "loss_D = bce(D(x_real), ones) + bce(D(x_fake), zeros). By hand, of logits: F.softplus(-d_real) + "
-            "F.softplus(d_fake); of chances: -p_real.log() - (1 - p_fake).log().",
+            "D lowers its logit on real samples: harmless with a proper cross-entropy and both players agreed, but "
+            "negated losses have no bound or no pull at their ends.",
+            "In both losses: loss_D = bce(D(x_real), ones) + bce(D(x_fake.detach()), zeros), loss_G = bce(D(x_fake), "
+            "ones). By hand, of logits: (F.softplus(-d_real) + F.softplus(d_fake)).mean(), and "
+            "F.softplus(-d_fake).mean() for G.",
             "07_gan_clinic",
         ),
         "moved_by_other": (
@@ -135,9 +139,10 @@ TABLE = {
         ),
         "critic_ends_in_sigmoid": (
             "D's end does not fit its loss",
-            "A score between 0 and 1 under a loss without a logarithm: where D is sure, its slope is flat, and so is "
-            "G's.",
-            "D: ..., nn.Linear(n, 1), nn.Sigmoid() -> ..., nn.Linear(n, 1). Or keep the sigmoid and take nn.BCELoss().",
+            "A score between two bounds (sigmoid, tanh) under a loss without a logarithm: where D is sure, its slope "
+            "is flat, and so is G's.",
+            "D: ..., nn.Linear(n, 1), nn.Sigmoid() -> ..., nn.Linear(n, 1); so with nn.Tanh(). Or keep the sigmoid "
+            "and take nn.BCELoss().",
             "06_distances_and_penalties",
         ),
         "loss_of_the_mean": (
@@ -149,7 +154,8 @@ TABLE = {
         ),
         "target_outside_0_1": (
             "A target that no probability reaches",
-            "The cross-entropy of a target beyond 0 and 1 has no lowest point: D's logits grow for ever.",
+            "The cross-entropy of a target beyond 0 and 1 has no lowest point: where targets lie beyond on average, "
+            "D's logits grow for ever.",
             "bce(d_real, 1.2 * ones) -> bce(d_real, 0.9 * ones), of logits and of chances; noisy targets: "
             "targets.clamp(0, 1).",
             "07_gan_clinic",
@@ -183,22 +189,22 @@ TABLE = {
         "giveaway": (
             "The real images carry a mark",
             "D needs to look at the border alone.",
-            "plt.imshow(x_real[0, 0]), plt.imshow(x_fake[0, 0]) right before D. Cut from both what loading or "
-            "padding has put there: x[..., 1:-1, 1:-1].",
+            "plt.imshow(torch.cat([x_real[0, 0], x_fake[0, 0].detach()], 1).cpu()) right before D. Cut from both "
+            "what loading or padding has put there: x[..., 1:-1, 1:-1].",
             "07_gan_clinic",
         ),
         "condition_ignored": (
             "G makes nothing of the label",
             "Whatever class is asked for, the same image comes.",
             "G(z, labels), whose forward begins with torch.cat([z, self.embed(labels)], 1), self.embed = "
-            "nn.Embedding(n_classes, 16).",
+            "nn.Embedding(n_classes, 16); its first layer then takes z_dim + 16 numbers.",
             "04_conditional_gan",
         ),
         "condition_constant": (
             "Every sample comes with one and the same label",
             "No network learns what another label would mean.",
-            "print(labels.unique()) right before D: those of the batch, for x_real, labels in loader; for fakes "
-            "torch.randint(n_classes, (n,)).",
+            "print(labels.unique()) right before D. With x_real go the labels of its batch: for x_real, labels in "
+            "loader; with fakes torch.randint(n_classes, (n,)).",
             "04_conditional_gan",
         ),
         "latents_differ": (
@@ -215,30 +221,30 @@ TABLE = {
         ),
         "unbounded_output": (
             "The fakes leave the images' range",
-            "Pixels beyond the data's range give the fakes away.",
+            "Pixels beyond the data's range, or a part of it that G cannot reach, give the fakes away.",
             "G: nn.Sequential(..., nn.Tanh()), and x_real = 2 * x - 1 of images in [0, 1].",
             "03_dcgan",
         ),
         "no_limit": (
             "A critic without a limit on its slope",
             "A difference of scores grows for ever as D steepens.",
-            "loss_D = loss_D + ganedu.losses.wgan_gp(D, x_real, x_fake.detach()); or spectral_norm(layer) around "
-            "each layer of D; or bce in place of means.",
+            "from ganedu.losses import wgan_gp; loss_D = loss_D + wgan_gp(lambda x: D(x).flatten(), x_real, x_fake); "
+            "or torch.nn.utils.parametrizations.spectral_norm(layer) for each layer of D; or bce in place of means.",
             "06_distances_and_penalties",
         ),
         "penalty_wrong": (
             "The penalty does not limit D's slope",
             "It is no part of what D learns, or measures something else than the slope of whole samples.",
             "w = torch.rand(n, 1, 1, 1); u = (w * x_real + (1 - w) * x_fake.detach()).requires_grad_(); g, = "
-            "grad(D(u).sum(), u, create_graph=True); loss_D += 10 * ((g.flatten(1).norm(dim=1) - 1) ** 2).mean()."
-            " No batch norm in D.",
+            "torch.autograd.grad(D(u).sum(), u, create_graph=True); loss_D += 10 * ((g.flatten(1).norm(dim=1) - 1) "
+            "** 2).mean(). No batch norm in D.",
             "06_distances_and_penalties",
         ),
         "leftover_gradient": (
             "A gradient is added to an older one",
-            "A player follows the other's loss as well.",
-            "loss_D.backward(); opt_D.step() -> opt_D.zero_grad(); loss_D.backward(); opt_D.step(). So with "
-            "opt_G, right before its own backward().",
+            "A player follows the other's loss as well, or its own of earlier steps.",
+            "loss_D.backward(); opt_D.step() -> opt_D.zero_grad(); loss_D.backward(); opt_D.step(). So with opt_G; "
+            "with two backward() for one step(), once before the first.",
             "00_before_you_start",
         ),
     },
@@ -246,15 +252,15 @@ TABLE = {
         "collapse": (
             "The fakes look alike",
             "G covers a small part of the data.",
-            "loss_D = loss_D + ganedu.losses.r1(D, x_real), or the relativistic loss. Try three seeds: collapse "
-            "is a probability.",
+            "from ganedu.losses import r1; loss_D = loss_D + r1(lambda x: D(x).flatten(), x_real); or the "
+            "relativistic loss, ganedu.losses.relativistic. Try three seeds: collapse is a probability.",
             "02_mode_collapse",
         ),
         "collapse_in_class": (
             "Within a class the fakes look alike",
             "Labels are right, and every seven is the same seven.",
-            "Look at one class: G(z, torch.full((64,), c)). Then loss_D = loss_D + ganedu.losses.r1(lambda x: "
-            "D(x, labels), x_real).",
+            "Look at one class: G(z, torch.full((len(z),), c)). Then from ganedu.losses import r1; loss_D = loss_D + "
+            "r1(lambda x: D(x, labels).flatten(), x_real).",
             "04_conditional_gan",
         ),
         "leftover_gradient": None,
@@ -263,8 +269,8 @@ TABLE = {
         "stale_statistics": (
             "Batch norm's statistics are stale",
             "Samples in eval mode differ from those in training.",
-            "Before sampling: G.train(), fifty calls G(z) under torch.no_grad(), then G.eval(); or "
-            "sampling.refresh_batchnorm.",
+            "Before sampling: G.train(), fifty calls G(z) under torch.no_grad(), then G.eval(); or, of a G with a "
+            "z_dim, ganedu.sampling.refresh_batchnorm(G).",
             "03_dcgan",
         ),
         "critic_ends_in_sigmoid": None,
@@ -279,21 +285,23 @@ TABLE = {
         "exploding": (
             "Gradients explode",
             "One step undoes many.",
-            "Adam(..., lr=1e-3) -> Adam(..., lr=2e-4, betas=(0.5, 0.999)); then loss_D = loss_D + "
-            "ganedu.losses.r1(D, x_real).",
+            "Adam(..., lr=1e-3) -> Adam(..., lr=2e-4, betas=(0.5, 0.999)); then from ganedu.losses import r1; loss_D "
+            "= loss_D + r1(lambda x: D(x).flatten(), x_real).",
             "05_training_dynamics",
         ),
         "vanishing": (
             "G's gradient vanishes",
             "D is sure, and the loss is flat there.",
-            "loss_G = -bce(D(x_fake), zeros), that is log(1 - D(G(z))) -> loss_G = bce(D(x_fake), ones), of "
-            "logits and of chances; then weaken D: + ganedu.losses.r1(D, x_real).",
+            "loss_G = -bce(D(x_fake), zeros), that is log(1 - D(G(z))) -> loss_G = bce(D(x_fake), ones), of logits "
+            "and of chances; then weaken D: from ganedu.losses import r1; loss_D = loss_D + r1(lambda x: "
+            "D(x).flatten(), x_real).",
             "06_distances_and_penalties",
         ),
         "memorised": (
             "Fakes are training images",
             "G repeats the data.",
-            "Augment both alike, D(T(x_real)) and D(T(x_fake)); loss_D + ganedu.losses.r1(D, x_real); more images.",
+            "Augment both alike, D(T(x_real)) and D(T(x_fake)); from ganedu.losses import r1; loss_D = loss_D + "
+            "r1(lambda x: D(x).flatten(), x_real); more images.",
             "09_overfitting",
         ),
         "few_images": (
@@ -332,8 +340,8 @@ TABLE = {
         "d_winning": (
             "D tells every fake",
             "Not sick in itself: what matters is whether G still learns.",
-            "Draw the same z every 500 steps. If the pictures no longer improve: loss_D = loss_D + "
-            "ganedu.losses.r1(D, x_real).",
+            "Look at G(z) of the same z every 500 steps. If the pictures no longer improve: from ganedu.losses "
+            "import r1; loss_D = loss_D + r1(lambda x: D(x).flatten(), x_real).",
             "06_distances_and_penalties",
         ),
         "exchanged": None,
@@ -342,8 +350,8 @@ TABLE = {
         "oscillation": (
             "The losses swing",
             "The players chase each other; the level of a loss says little.",
-            "Draw samples from an average of G's weights, 0.999 * average + 0.001 * weights; then loss_D + "
-            "ganedu.losses.r1(D, x_real), then half the learning rate.",
+            "Draw samples from an average of G's weights, 0.999 * average + 0.001 * weights; then from ganedu.losses "
+            "import r1; loss_D = loss_D + r1(lambda x: D(x).flatten(), x_real); then half the learning rate.",
             "05_training_dynamics",
         ),
     },

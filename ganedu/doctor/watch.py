@@ -39,7 +39,7 @@ class Call:
     real: Tensor | None = None
     grads: list[tuple[int, Tensor]] = field(
         default_factory=list
-    )  # (which backward pass, gradient times N) as they come
+    )  # (which backward pass, gradient times N, whether it keeps a graph) as they come
     grad: Tensor | None = None  # times N: the slope of one sample's loss
     two: bool = False  # D gives logits of two classes, (N, 2): d and grad are of their difference
     penalty: bool = False  # a gradient was asked for that no weight learns from: a penalty looks at D's slope here,
@@ -49,11 +49,12 @@ class Call:
 
 @dataclass(eq=False)
 class Round:
-    """What `REPEATS` calls of a step did."""
+    """What `REPEATS` calls of a step did; `PATIENCE` calls where a player has its turn more rarely."""
 
     calls: list[Call] = field(default_factory=list)
     z: list[list[Tensor]] = field(default_factory=list)  # of each call of the step
     latents: dict[str, list[Tensor]] = field(default_factory=lambda: {"G": [], "D": []})  # by whose turn it was
+    from_batch: bool = False  # G is given something made of the batch, such as a picture to translate
     made: list[Tensor] = field(default_factory=list)
     evaluating: set[str] = field(default_factory=set)  # players that were called in eval mode
     called: set[str] = field(default_factory=set)
@@ -109,6 +110,8 @@ def watch(step, players: dict, batch: tuple, *, seed: int = 0) -> tuple[Round, R
     once = partial(once, repeats=repeats)
     bent, dyed = _unless_it_raises(once, batch, bend=True), _unless_it_raises(once, _dyed(batch, seed))
     origins = _trace(plain, bent, dyed, batch)
+    if dyed is not None and plain.z[0] and dyed.z[0] and plain.z[0][0].shape == dyed.z[0][0].shape:
+        plain.from_batch = not torch.equal(plain.z[0][0], dyed.z[0][0])
     two = any(c.two for c in plain.calls)
     flat, far = (_unless_it_raises(once, batch, far=far, origins=origins, two=two) for far in (False, True))
     if plain.penalised:
@@ -222,6 +225,7 @@ class Watcher:
         self.round = Round()
         self.slope = None if slope is None else torch.tensor(slope, requires_grad=True)
         self.incoming: dict[str, Tensor] = {}  # the last gradient of each player's first weight, before it is added
+        self.hooked: set[int] = set()
         self.felt: set[int] = set()  # parameters that got a gradient, and those that an optimiser holds which stepped
         self.owned: set[int] = set()
         self.stale: set[str] = set()  # players whose weights held an older gradient when theirs came
@@ -229,9 +233,10 @@ class Watcher:
 
     def watch(self, step, batch: tuple, repeats: int = REPEATS) -> Round:
         start = self._copy_weights()
-        with contextlib.ExitStack() as undone:
+        with contextlib.ExitStack() as self.undone:
             for undo in self._hooks():
-                undone.callback(undo)
+                self.undone.callback(undo)
+            self._hook_weights()
             for _ in range(repeats):
                 self.round.z.append([])
                 call_step(step, batch, self.players)
@@ -246,16 +251,22 @@ class Watcher:
         """What undoes each hook, as it is set."""
         yield _wrap(self.players["G"], partial(self._saw, "G", self._saw_G))
         yield _wrap(self.players["D"], partial(self._saw, "D", self._saw_D))
-        for name, weights in self.weights.items():
-            for p in (p for p in weights.values() if p.requires_grad):
-                yield p.register_hook(partial(self._gradient_comes, name)).remove
-                yield p.register_post_accumulate_grad_hook(partial(self._gradient_added, name)).remove
         yield register_optimizer_step_pre_hook(self._before_optimiser).remove
         yield register_optimizer_step_post_hook(self._after_optimiser).remove
+
+    def _hook_weights(self) -> None:
+        """Once on each that wants a gradient: a step may freeze a player for the other's turn."""
+        for name, weights in self.weights.items():
+            for p in (p for p in weights.values() if p.requires_grad and id(p) not in self.hooked):
+                self.hooked.add(id(p))
+                self.undone.callback(p.register_hook(partial(self._gradient_comes, name)).remove)
+                added = p.register_post_accumulate_grad_hook(partial(self._gradient_added, name))
+                self.undone.callback(added.remove)
 
     def _begin_turn(self) -> None:
         """Nothing has come since the last optimiser's step."""
         self.pending: list[Call] = []  # calls of D that got a gradient
+        self.heard = False  # whether another output of D got one, such as its features
         self.drawn: list[Tensor] = []  # latents that G was given
         self.learning: set[int] = set()  # backward passes that gave a weight a gradient
         self.reached: set[str] = set()  # players whose weights got one
@@ -265,6 +276,7 @@ class Watcher:
 
     def _saw(self, name: str, see, forward, inputs: tuple, named: dict):
         """One call of a player, by whatever way: D(x) or D.forward(x)."""
+        self._hook_weights()
         given = [*inputs, *named.values()]
         if not given or not torch.is_tensor(given[0]):
             raise TypeError(
@@ -291,6 +303,8 @@ class Watcher:
         labels = given[1].detach().clone() if len(given) > 1 and torch.is_tensor(given[1]) else None
         call = Call(x, labels, d.detach().clone(), last_operation(d))
         for o in output if isinstance(output, tuple | list) else (output,):
+            if torch.is_tensor(o) and o is not d and o.requires_grad:
+                o.register_hook(self._other_output_heard)
             if torch.is_tensor(o) and o.ndim == 2 and o.requires_grad and last_operation(o) == "Softmax":
                 o.register_hook(partial(self._gradient_of_chances, o.detach().clone()))
         if self.origins is not None:
@@ -322,6 +336,9 @@ class Watcher:
         call.grads.append((torch._C._current_graph_task_id(), total * len(total), torch.is_grad_enabled()))
         if not any(call is c for c in self.pending):
             self.pending.append(call)
+
+    def _other_output_heard(self, grad: Tensor) -> None:
+        self.heard = True
 
     def _gradient_of_chances(self, chances: Tensor, grad: Tensor) -> None:
         self.round.chances.append((chances, grad.detach() * len(grad)))
@@ -356,7 +373,7 @@ class Watcher:
             call.player = player
         self.round.latents[player] += self.drawn
         self._note_gradients(owners)
-        self._note_moves(player, owners, bool(judged))
+        self._note_moves(player, owners, bool(judged) or self.heard)
         self._begin_turn()
 
     def _settle(self) -> list[Call]:

@@ -144,6 +144,18 @@ class Frozen(Twice):
         self.unused.requires_grad_(False)
 
 
+class Features(nn.Module):
+    """D that gives its features beside the logit."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = Flat(nn.Linear(64, 32), nn.LeakyReLU(0.2)), nn.Linear(32, 1)
+
+    def forward(self, x):
+        h = self.body(x)
+        return self.head(h), h
+
+
 def softmax_loss(d, target):
     return F.cross_entropy(d, torch.full((len(d),), int(target)))
 
@@ -251,6 +263,79 @@ def test_a_fault_is_named_first(name):
 def test_a_sound_loop_is_healthy(name):
     report = examine(**loop(**made(SOUND[name])))
     assert report.healthy and not report.case.unwatched, report
+
+
+def test_a_d_that_is_frozen_for_gs_turn_is_watched():
+    def material(wish):
+        torch.manual_seed(0)
+        G, D = gen(), dis()
+        oG, oD = (torch.optim.Adam(m.parameters(), 1e-3) for m in (G, D))
+
+        def step(x):
+            D.requires_grad_(True)
+            oD.zero_grad()
+            (bce(D(x), 1) + bce(D(G(noise(len(x))).detach()), 0)).backward()
+            oD.step()
+            D.requires_grad_(False)
+            oG.zero_grad()
+            bce(D(G(noise(len(x)))), wish).backward()
+            oG.step()
+
+        for i in range(12):
+            step(X[32 * i :][:32])
+        return {"G": G, "D": D, "step": step, "x_real": X[:256], "z_dim": Z, "history": RISE}
+
+    assert examine(**material(1)).healthy
+    assert examine(**material(0))[0].key == "cooperation"
+
+
+def test_a_picture_that_g_is_given_is_no_fixed_noise():
+    torch.manual_seed(0)
+    G, D = Flat(nn.Linear(64, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8))), dis()
+    oG, oD = (torch.optim.Adam(m.parameters(), 1e-3) for m in (G, D))
+
+    def step(x):
+        low = x + 0.3
+        oD.zero_grad()
+        (bce(D(x), 1) + bce(D(G(low).detach()), 0)).backward()
+        oD.step()
+        oG.zero_grad()
+        (bce(D(G(low)), 1) + (G(low) - x).abs().mean()).backward()
+        oG.step()
+
+    report = examine(G=G, D=D, step=step, x_real=X[:256], z=X[:256] + 0.3)
+    assert "fixed_noise" not in [f.key for f in report] and "fixed_noise" in report.skipped, report
+
+
+def test_features_of_d_are_an_adversary():
+    torch.manual_seed(0)
+    G, D = gen(), Features()
+    oG, oD = (torch.optim.Adam(m.parameters(), 1e-3) for m in (G, D))
+
+    def step(x):
+        oD.zero_grad()
+        (bce(D(x)[0], 1) + bce(D(G(noise(len(x))).detach())[0], 0)).backward()
+        oD.step()
+        oG.zero_grad()
+        (D(G(noise(len(x))))[1].mean(0) - D(x)[1].mean(0).detach()).square().mean().backward()
+        oG.step()
+
+    assert "no_adversary" not in [f.key for f in examine(G=G, D=D, step=step, x_real=X[:256], z_dim=Z)]
+
+
+def test_the_original_sign_of_a_critic_is_harmless_where_both_agree():
+    def upside_down(d, target):
+        return d.mean() if target == 1 else -d.mean()
+
+    report = examine(**loop(loss=upside_down, penalty=gp))
+    assert report.healthy and "exchanged" in [f.key for f in report], report
+
+
+def test_a_loss_of_small_weight_is_no_vanishing_gradient():
+    def small(d, target):
+        return 1e-3 * bce(d, target)
+
+    assert "vanishing" not in [f.key for f in examine(**loop(loss_G=small))]
 
 
 def test_the_run_is_left_as_it_was_found():
