@@ -524,6 +524,7 @@ TENSORS = {
     restoration.biharmonic: plain(restoration.biharmonic, images(2), mask(2)),
     shapes.render: lambda x: shapes.render(scenes(x), 16),
     outputs.last_operation: lambda x: outputs.last_operation(x(A).clone().requires_grad_().tanh()),
+    outputs.last_operations: lambda x: outputs.last_operations(x(A).clone().requires_grad_().exp().tanh(), 2),
     outputs.as_rows: plain(outputs.as_rows, images(side=32)), outputs.nearest_other: plain(outputs.nearest_other, A),
     outputs.pixel_correlation: plain(outputs.pixel_correlation, images()),
     pix2pix.edges: plain(pix2pix.edges, images()),
@@ -750,6 +751,8 @@ def test_widgets_show_what_is_there(device):
 # -------------------------------------------------------------------------------------------------- nothing forgotten
 
 ELSEWHERE = {  # public functions without a case above: why
+    "doctor.players.takes_labels": "reads a signature", "doctor.players.unwrapped": "gives a network back",
+    "doctor.wiring.normed": "looks at a layer's hooks",
     "doctor.patients.leaky_end": "changes a layer", "doctor.patients.stride_left_at_one": "changes a layer",
     "doctor.patients.one_adam": "makes an optimiser", "doctor.patients.both_for_D": "makes an optimiser",
     "models.n_parameters": "counts", "metrics.judges.train_judge": "test_a_judge_is_trained_where_the_images_are",

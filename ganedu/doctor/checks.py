@@ -74,8 +74,8 @@ def bounds(case):
     if not case.images:
         raise Skip("only images have bounds")
     low, high, end = float(x_real.min()), float(x_real.max()), case.G_ends
-    ends = fake.flatten().sort().values[[int(0.005 * fake.numel()), -1 - int(0.005 * fake.numel())]]  # but for a few
-    beyond = max(float(ends[1]) - high, low - float(ends[0])) / max(high - low, 1e-12)
+    values, few = fake.flatten().sort().values, int(0.005 * fake.numel())
+    beyond = max(float(values[-1 - few]) - high, low - float(values[few])) / max(high - low, 1e-12)
     one_sided = end in ("LeakyRelu", "Relu", "Elu", "Softplus", "Gelu", "Silu") and (beyond > 0.05 or low < -0.05)
     if one_sided or (beyond > 0.5 and end not in ENDS):
         yield ("unbounded_output", f"Fakes lie in {float(fake.min()):.2f} to {float(fake.max()):.2f}, real ones "
