@@ -85,15 +85,8 @@ def bounds(case):
 def normalised_output(case):
     case.need("fake")
     if case.images and "BatchNorm" in case.G_before + case.G_ends:
-        yield (
-            "batchnorm_at_output",
-            (
-                f"G's last layers are a batch norm and {case.G_ends.lower()}: in every batch the images are told their "
-                "mean and spread."
-                if case.G_ends in ENDS
-                else "G ends in a batch norm."
-            ),
-        )
+        end = f"a batch norm and {case.G_ends.lower()}" if case.G_ends in ENDS else "a batch norm"
+        yield "batchnorm_at_output", f"G ends in {end}: in every batch the images are told their mean and spread."
 
 
 def frame(case):
@@ -106,12 +99,11 @@ def frame(case):
     shape = x_real.shape[1:]
     if len(entered) == 2 and all(len(t) >= 8 and t[0].numel() == x_real[0].numel() for t in entered):
         fake, x_real = (t.reshape(len(t), *shape) for t in entered)
-    f, x = fake, x_real
+    x, f = x_real.float(), fake.float()
     if x.ndim != 4 or f.shape[1:] != x.shape[1:] or min(x.shape[-2:]) < 8:
         raise Skip("only images of the data's shape have a border to compare")
     if case.steps < EARLY:
         raise Skip("too few steps are recorded")
-    x, f = x.float(), f.float()
     width = float(x.max() - x.min())
     for name, turn in (("top row", lambda t: t), ("left column", lambda t: t.transpose(-1, -2))):
         ring, inner, of_fake = turn(x)[..., 0, 1:-1], turn(x)[..., 1:4, 1:-1], turn(f)[..., 0, 1:-1]
@@ -173,11 +165,8 @@ def records(case):
         return
     both = f"D's loss is {of_D:.2g} and G's {of_G:.2g}"
     if case.d_real is not None and 0 >= of_G > -0.05 and auc(case.d_real.flatten(), case.d_fake.flatten()) > 0.99:
-        yield (
-            "vanishing",
-            f"{both}: if G minimises log(1 - D(G(z))), it is flat there, and D tells every fake.",
-            "symptom",
-        )
+        yield ("vanishing", f"{both}: if G minimises log(1 - D(G(z))), it is flat there, and D tells every fake.",
+               "symptom")  # fmt: skip
     elif (apart := _mixed_and_alone(case)) is not None and of_G > 0:
         yield ("mixed_batch_batchnorm", f"{both}; D says {apart[0]:.2f} of fakes that come with real samples, and "
                f"{apart[1]:.2f} of fakes alone.", "symptom")  # fmt: skip

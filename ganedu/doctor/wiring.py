@@ -210,10 +210,8 @@ def forms(case):
     r, _, _ = case.need("round", "flat", "far")
     if said := next((re.sub(r"\s+", " ", w) for w in r.warned if "target size" in w and "input size" in w), ""):
         sizes = re.findall(r"torch\.Size\(\[[\d, ]*\]\)", said)
-        yield (
-            "loss_broadcasts",
-            f"PyTorch warns that targets are {sizes[0]} and outputs {sizes[1]}." if len(sizes) > 1 else said[:200],
-        )
+        seen = f"PyTorch warns that targets are {sizes[0]} and outputs {sizes[1]}." if len(sizes) > 1 else said[:200]
+        yield "loss_broadcasts", seen
         return
     kinds = {straight(case, "D", False), straight(case, "D", True)}
     if kinds == {"squared"} and 0.25 < _common_target(case) < 0.75:  # else real samples are pushed down as well

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import types
 from pathlib import Path
+from textwrap import indent
 
 import nbformat
 import numpy as np
@@ -34,39 +35,24 @@ def circle(n):
     angle = torch.rand(n) * 6.283
     return torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(n, 2)
 """
-STEP = """
-def train_step(real):
-    fake = netG(torch.randn(len(real), nz))
-    optimizerD.zero_grad()
-    d, f = netD(real), netD(fake.detach())
-    (bce(d, torch.ones_like(d)) + bce(f, torch.zeros_like(f))).backward()
-    optimizerD.step()
-    optimizerG.zero_grad()
-    f = netD(fake)
-    bce(f, torch.ones_like(f)).backward()
-    optimizerG.step()
+TURN = """\
+fake = netG(torch.randn(len(real), nz))
+optimizerD.zero_grad()
+d, f = netD(real), netD(fake.detach())
+(bce(d, torch.ones_like(d)) + bce(f, torch.zeros_like(f))).backward()
+optimizerD.step()
+optimizerG.zero_grad()
+f = netD(fake)
+bce(f, torch.ones_like(f)).backward()
+optimizerG.step()
 """
+STEP = "\ndef train_step(real):\n" + indent(TURN, " " * 4)
 LOOP = """
 for i in range(30):
     real = circle(64)
     train_step(real)
 """
-BARE = """
-def main():
-    for i in range(30):
-        real = circle(64)
-        fake = netG(torch.randn(len(real), nz))
-        optimizerD.zero_grad()
-        d, f = netD(real), netD(fake.detach())
-        (bce(d, torch.ones_like(d)) + bce(f, torch.zeros_like(f))).backward()
-        optimizerD.step()
-        optimizerG.zero_grad()
-        f = netD(fake)
-        bce(f, torch.ones_like(f)).backward()
-        optimizerG.step()
-
-main()
-"""
+BARE = f"\ndef main():\n    for i in range(30):\n        real = circle(64)\n{indent(TURN, ' ' * 8)}\nmain()\n"
 SICK = STEP.replace("    optimizerD.zero_grad()\n", "")
 HEALTHY = SETUP + STEP + LOOP
 
