@@ -4,6 +4,7 @@ Of four notebooks by turns (`turns`) the cells are run that their widgets need, 
 once, outside the browser.
 """
 
+import re
 from pathlib import Path
 
 import lab
@@ -31,13 +32,23 @@ CASES = {
     "12_vae_and_gan": (3, [("pixel sigma", "σ = 2.00"), ("sigma", "σ = 2.20")]),
     "13_perceptual_losses": (
         2,
-        [("moved", "moved by 12"), ("adversarial", "PSNR 16.5"), ("layer", "D, layer 7"), ("weight", "pixels 0.3")],
+        [("moved", "moved by 12"), ("adversarial", "PSNR 16.5"), ("layer", "layer 7"), ("weight", "pixels 0.3")],
     ),
     "14_paired_translation": (1, [("p", "white in 100%"), ("weight λ", "λ = ∞"), ("step", "step 0:")]),
     "15_unpaired_translation": (2, [("k", "1 things"), ("cycle λ", "λ = 0"), ("noise", "noise 0.3")]),
-    "16_restoration": (2, [("weight of b", "weight of b 1.00"), ("t", "t = 1.0")]),
+    "16_restoration": (2, [("weight of b", "weight 1.00 of b"), ("t", "t = 1.0")]),
 }
 TURNS = turns.of_today(NOTEBOOKS, list(CASES))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_words_are_those_of_the_stored_picture_but_for_their_numbers(name):
+    """For every notebook, its turn or not: a text that is written anew is noticed here, without the browser."""
+    number = r"-?\d[\d.,]*|∞"
+    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    stored = " ".join(str(o.get("data", {}).get("text/plain")) for c in cells for o in c.get("outputs", ()))
+    for _, words in CASES[name][1]:
+        assert re.search(f"({number})".join(map(re.escape, re.split(number, words))), stored), words
 
 
 @pytest.mark.parametrize("name", CASES)
