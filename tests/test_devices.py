@@ -39,6 +39,7 @@ from ganedu.topics import (
     pix2pix,
     reader,
     restoration,
+    scarce,
     vae,
     vgg,
 )
@@ -211,6 +212,7 @@ ANYWHERE = {
         net(judge(12, 3, 32)), net(images(channels=3, side=32)), {k: x(v) for k, v in scene().items()}
     ),
     vae.bound: lambda net, x: vae.bound(x(images()), net(encoder()), net(G()), 0.5),
+    scarce.score: lambda net, x: scarce.score(net(judge()), moved(data_set(), x)),
     summary.nearest_images: lambda net, x: summary.nearest_images(net(images()), x(data.to_uint8(images(20)))),
     doctor.examine: lambda net, x: str(examined(net, x)),
 }  # fmt: skip
@@ -435,6 +437,12 @@ A, B = rows(), rows(50, shift=0.3)
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
     augment.augment: plain(augment.augment, images(), p=0.5),
+    scarce.moved: plain(scarce.moved, images()),
+    scarce.mixed: lambda x: scarce.mixed(moved(data_set(), x), x(labels())),
+    scarce.batch: lambda x: scarce.batch(moved(data_set(), x), (x(images()), x(labels())), 0.5, N),
+    scarce.classifier: lambda x: [
+        *scarce.classifier(moved(data_set(), x), (images(), labels()), change=scarce.moved, steps=2).parameters()
+    ],
     augment.overfitting: plain(augment.overfitting, rows(N, 1)[:, 0]),
     checkpoints.write: written,
     folders.write_images: written,

@@ -16,7 +16,6 @@ from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
 from ..data import Images
 from ..inputs import whole
-from ..metrics.judges import fit
 from ..models import build
 from ..pixels import as_float, check, to_float
 from ..sampling import device_of, seeded
@@ -144,7 +143,8 @@ def batch(images: Images, pool: Pool | None, share: float, size: int = 64) -> Po
     if not n_pool:
         return x, labels
     rows = torch.randint(len(pool[0]), (n_pool,))
-    return torch.cat([x, as_float(pool[0][rows]).to(x)]), torch.cat([labels, pool[1][rows].to(labels)])
+    made, of = (t[rows.to(t.device)] for t in pool)
+    return torch.cat([x, as_float(made).to(x)]), torch.cat([labels, of.to(labels)])
 
 
 def classifier(
@@ -154,7 +154,7 @@ def classifier(
     change: Callable[[Tensor], Tensor] | None = None,
     steps: int = 600,
     size: int = 32,
-    lr: float = 2e-3,
+    lr: float = 6e-3,
     seed: int = 0,
 ) -> nn.Module:
     """A `learner` after `steps` batches of `size` images, in eval mode and frozen: the same recipe for every arm.
@@ -177,12 +177,16 @@ def classifier(
             raise ValueError(f"the pool has {len(pool[0])} images but {len(pool[1])} labels: give one label an image.")
     with seeded(seed):
         net = learner(images.image_size, images.channels, images.n_classes).to(images.x.device)
-
-        def loss() -> Tensor:
+        optimiser = torch.optim.Adam(net.parameters(), lr, fused=True)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
+        for _ in range(steps):
             x, labels = batch(images, pool, share, size)
-            return cross_entropy(net(x if change is None else change(x)), labels)
-
-        return fit(net, loss, steps, lr)
+            loss = cross_entropy(net(x if change is None else change(x)), labels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return net.eval().requires_grad_(False)
 
 
 @torch.no_grad()
