@@ -443,7 +443,6 @@ P, CELLS = A.softmax(1), worth.cells(densities.ring(), 3, 2)
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
     augment.augment: plain(augment.augment, images(), p=0.5),
-    rare.turned: plain(rare.turned, images()),
     rare.recipe: lambda x: [*rare.recipe("weights in D's loss", x(torch.ones(2) / 2)).values()],
     rare.probabilities: lambda x: rare.probabilities(x(images()), x(labels()), x(images()), torch.ones(3), steps=2),
     rare.reweighed: plain(rare.reweighed, P, torch.ones(3)),

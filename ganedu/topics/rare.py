@@ -5,7 +5,6 @@ held-out images are equally many of each class; the measures weigh them by `prio
 where the rare classes are as rare as in training.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import affine_grid, cross_entropy, grid_sample, softplus
+from torch.nn.functional import cross_entropy, softplus
 
 from ..data import Images, to_float
 from ..inputs import one_of, whole
@@ -98,24 +97,6 @@ def copies(few: Unbalanced, c: int, count: int) -> Tensor:
     """The images of class c in turn, again and again, until there are `count`: oversampling."""
     mine = few.x[few.labels == c]
     return mine[torch.arange(count, device=mine.device) % len(mine)]
-
-
-def turned(x: Tensor, generator: torch.Generator | None = None, angle=15.0, scale=0.1, shift=0.1) -> Tensor:
-    """Each image turned by up to `angle` degrees, scaled by 1 +- `scale`, moved by up to `shift` of its side.
-
-    All four numbers uniform and each image's own; bilinear, black (-1) beyond the edge. Raises ValueError for what is
-    no batch of images, float. Geometric augmentation as in Simard et al. 2003, section 2, without their elastic part.
-    """
-    check(x, least=0, kinds=("float",), look=None)
-    device = x.device if generator is None else generator.device
-    u = (2 * torch.rand(4, len(x), generator=generator, device=device) - 1).to(x)
-    turn, size = u[0] * math.radians(angle), 1 + scale * u[1]
-    cos, sin = turn.cos() / size, turn.sin() / size
-    theta = torch.stack(
-        [torch.stack([cos, -sin, 2 * shift * u[2]], 1), torch.stack([sin, cos, 2 * shift * u[3]], 1)], 1
-    )
-    grid = affine_grid(theta, list(x.shape), align_corners=False)
-    return grid_sample(x + 1, grid, align_corners=False) - 1  # zeros beyond the edge are black
 
 
 # ------------------------------------------------------------------------------------- a conditional GAN of the few

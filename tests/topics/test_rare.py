@@ -1,11 +1,10 @@
-"""Oracles: scikit-learn's scores and calibration, Bayes' rule on two Gaussians, scipy's affine maps, steps by hand."""
+"""Oracles: scikit-learn's scores and calibration, Bayes' rule on two Gaussians, steps by hand."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 from sklearn import metrics as sk
 from torch import nn
 from torch.nn.functional import softplus
@@ -93,29 +92,6 @@ def test_what_does_not_fill_is_refused(few):
     for make in (lambda c, n: few.x[: n - 1], lambda c, n: torch.zeros(n, 1, 8, 8)):
         with pytest.raises(ValueError, match=r"make\(3, 30\) gave"):
             rare.filled(few, make)
-
-
-def test_no_turn_is_the_image_itself_and_a_shift_is_whole_pixels(few):
-    x = few.x[:5]
-    assert torch.allclose(rare.turned(x, random_numbers(), 0, 0, 0), x, atol=1e-5)
-    moved = rare.turned(x, random_numbers(), 0, 0, 0.5)
-    assert moved.shape == x.shape and float(moved.min()) >= -1 - 1e-5 and float(moved.max()) <= 1 + 1e-5
-    assert not torch.allclose(moved[0], moved[1])
-
-
-def test_a_turn_agrees_with_scipys_map():
-    x = torch.rand(1, 1, 16, 16, generator=random_numbers(), dtype=torch.float64)
-    for seed in range(5):
-        u = 2 * torch.rand(4, 1, generator=random_numbers(seed)).double() - 1
-        angle, size = math.radians(15) * u[0], 1 + 0.1 * u[1]
-        cos, sin = (angle.cos() / size).item(), (angle.sin() / size).item()
-        back = np.array([[cos, sin], [-sin, cos]])  # (row, column) of the new image -> of the old one
-        middle = np.array([7.5, 7.5])
-        shift = 0.1 * 16 * np.array([u[3].item(), u[2].item()])
-        wanted = ndimage.affine_transform((x[0, 0] + 1).numpy(), back, middle - back @ middle + shift, order=1,
-                                          mode="grid-constant") - 1  # fmt: skip
-        given = rare.turned(x, random_numbers(seed))[0, 0].numpy()
-        assert np.abs(given - wanted).max() < 1e-4
 
 
 # --------------------------------------------------------------------------------------------------- the two recipes
