@@ -208,7 +208,12 @@ def test_scores_agree_with_scikit_learn_by_weights():
 
 def test_a_class_that_is_never_named_has_precision_0():
     p = torch.tensor([[0.9, 0.1], [0.8, 0.2]], dtype=torch.float64)
-    assert rare.scores(p, torch.tensor([0, 1]), (1,), torch.tensor([0.9, 0.1]).double()) == (0.0, 0.0, 0.5, 0.9)
+    assert rare.scores(p, torch.tensor([0, 1]), (1,), torch.tensor([0.9, 0.1], dtype=torch.float64)) == (
+        0.0,
+        0.0,
+        0.5,
+        0.9,
+    )
 
 
 def test_a_larger_factor_names_more_rare_images():
