@@ -151,7 +151,7 @@ def recipe(name: str, prior: Tensor) -> dict[str, Tensor]:
     )
 
 
-def train_generator(few: Unbalanced, name: str = "plain", steps: int = 600, seed: int = 0, width: int = 8):
+def train_generator(few: Unbalanced, name: str = "plain", steps: int = 500, seed: int = 0, width: int = 8):
     """The averaged G of a conditional GAN that saw the images of `few` alone, in eval mode; recipe by `name`.
 
     A DCGAN with projection, z of 64, batches of 32, Adam at 3e-3 falling to 0 in the second half, no penalty: small,
