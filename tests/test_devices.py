@@ -776,6 +776,7 @@ ELSEWHERE = {  # public functions without a case above: why
     "metrics.judges.fit": "test_a_judge_is_trained_where_the_images_are",
     "widgets.pictures.watch": "test_a_trainer_runs_on_the_device_that_it_is_given",
     "toys.worlds.train": "test_worlds_train_there", "topics.perceptual.mix": "takes functions",
+    "topics.rare.filled": "takes functions",
     **{f"course.stored.{name}": "test_what_is_stored_goes_there" for name in ("network", "half", "rounded", "write")},
     "course.stored.tensors": "gives what is on disk",
     "checkpoints.fitting": "test_a_checkpoint_goes_on_on_another_device",

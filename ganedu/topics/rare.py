@@ -49,8 +49,10 @@ class Unbalanced:
         return self.counts.double() / len(self.labels)
 
 
-def draw(images: Images, rare: Sequence[int | str], n: int, most: int = 200, held_out: int = 300, seed: int = 0):
-    """An `Unbalanced` draw from all images, those held out by `images` too: n of each rare class, `most` of the others.
+def draw(
+    images: Images, rare: Sequence[int | str], n: int, most: int = 200, held_out: int = 300, seed: int = 0
+) -> Unbalanced:
+    """A draw from all images, those held out by `images` too: n of each rare class, `most` of the others.
 
     Equal seeds give the same held-out images and the same order whatever n is, so the few are among the many. Raises
     ValueError for a class that there isn't, for all classes rare, n below 2 or above `most`, or more than there are.
