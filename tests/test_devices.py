@@ -37,11 +37,13 @@ from ganedu.topics import (
     outlines,
     perceptual,
     pix2pix,
+    rare,
     reader,
     restoration,
     scarce,
     vae,
     vgg,
+    worth,
 )
 from ganedu.toys import densities, stacked, worlds
 from ganedu.training import Trainer
@@ -365,6 +367,11 @@ TOGETHER = {
     perceptual.autoencoder_step: again,
     restoration.restore_step: restoring, restoration.pixel_step: regressing,
     augment.adaptive_step: ada,
+    rare.cgan_step: lambda to: rare.cgan_step(
+        images().to(to), labels().to(to), **label_players(to), z_dim=Z, weights=torch.ones(CLASSES),
+        shares=torch.ones(CLASSES) / CLASSES,
+    ),
+    rare.fakes: lambda to: rare.fakes(G(CLASSES).to(to), 1, N),
     patients.step: lambda to: patients.step(images().to(to), labels().to(to), **label_players(to), z_dim=Z),
     patients.by_the_judgement: lambda to: patients.by_the_judgement(*half(to)),
     patients.total_variation_g: lambda to: patients.total_variation_g(*half(to)),
@@ -434,9 +441,19 @@ def scenes(x):
 
 
 A, B = rows(), rows(50, shift=0.3)
+P, CELLS = A.softmax(1), worth.cells(densities.ring(), 3, 2)
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
     augment.augment: plain(augment.augment, images(), p=0.5),
+    rare.recipe: lambda x: [*rare.recipe("weights in D's loss", x(torch.ones(2) / 2)).values()],
+    rare.probabilities: lambda x: rare.probabilities(x(images()), x(labels()), x(images()), torch.ones(3), steps=2),
+    rare.reweighed: plain(rare.reweighed, P, torch.ones(3)),
+    **{f: plain(f, P, labels(60), (1,), torch.ones(3) / 3) for f in (rare.scores, rare.reliability)},
+    rare.traded: plain(rare.traded, P, labels(60), (1,), torch.ones(3) / 3, (0.5, 2.0)),
+    **{f: lambda x, f=f: f(x(A[:, :2]), CELLS) for f in (worth.shares, worth.quantile_error)},
+    worth.mean_error: lambda x: worth.mean_error(x(A[:, :2]), densities.ring()),
+    worth.train: lambda x: worth.train(x(A[None, :, :2]), stops=(2,), n_samples=9, width=4)[2],
+    **{f: plain(f, A[:, :2], 20) for f in worth.MODELS.values()},
     scarce.moved: plain(scarce.moved, images()),
     scarce.mixed: lambda x: scarce.mixed(moved(data_set(), x), x(labels())),
     scarce.batch: lambda x: scarce.batch(moved(data_set(), x), (x(images()), x(labels())), 0.5, N),
@@ -767,6 +784,7 @@ ELSEWHERE = {  # public functions without a case above: why
     "metrics.judges.fit": "test_a_judge_is_trained_where_the_images_are",
     "widgets.pictures.watch": "test_a_trainer_runs_on_the_device_that_it_is_given",
     "toys.worlds.train": "test_worlds_train_there", "topics.perceptual.mix": "takes functions",
+    "topics.rare.filled": "takes functions",
     **{f"course.stored.{name}": "test_what_is_stored_goes_there" for name in ("network", "half", "rounded", "write")},
     "course.stored.tensors": "gives what is on disk",
     "checkpoints.fitting": "test_a_checkpoint_goes_on_on_another_device",
