@@ -181,6 +181,7 @@ def scene(n=N):
 # name -> f(net, x): net(module) puts a network where networks are, x(tensor) a tensor where tensors are
 ANYWHERE = {
     sampling.answers: lambda net, x: sampling.answers(net(G()), x(rows(N, Z))),
+    rare.fakes: lambda net, x: rare.fakes(net(G(CLASSES)), 1, N),
     sampling.generate: lambda net, x: sampling.generate(net(G(CLASSES)), N, x(labels())),
     latent.find_z: lambda net, x: latent.find_z(net(G()), x(images(3)), starts=2, steps=3)[:4],
     latent.pca_directions: lambda net, x: (lambda g: tuple(latent.pca_directions(g, g.net[0], 2, 20)))(net(G())),
@@ -371,7 +372,6 @@ TOGETHER = {
         images().to(to), labels().to(to), **label_players(to), z_dim=Z, weights=torch.ones(CLASSES),
         shares=torch.ones(CLASSES) / CLASSES,
     ),
-    rare.fakes: lambda to: rare.fakes(G(CLASSES).to(to), 1, N),
     patients.step: lambda to: patients.step(images().to(to), labels().to(to), **label_players(to), z_dim=Z),
     patients.by_the_judgement: lambda to: patients.by_the_judgement(*half(to)),
     patients.total_variation_g: lambda to: patients.total_variation_g(*half(to)),

@@ -246,7 +246,8 @@ def scores(p: Tensor, labels: Tensor, rare: Sequence[int], prior: Tensor) -> Sco
     confusion = torch.zeros(n_classes, n_classes, dtype=torch.float64)
     confusion.index_put_((labels.cpu(), p.argmax(1).cpu()), torch.ones(len(p), dtype=torch.float64), accumulate=True)
     r = confusion / confusion.sum(1, keepdim=True)
-    prior, hit, called = prior.cpu(), r.diagonal(), prior.cpu() @ r
+    prior, hit = prior.double().cpu(), r.diagonal()
+    called = prior @ r
     precision = torch.where(called > 0, prior * hit / called.clamp(min=1e-300), 0.0)
     rare = list(rare)
     return Scores(*(float(v) for v in (hit[rare].mean(), precision[rare].mean(), hit.mean(), prior @ hit)))
@@ -283,7 +284,7 @@ def reliability(p: Tensor, labels: Tensor, rare: Sequence[int], prior: Tensor, b
     equal width; empty ones have mass 0 and NaN. Raises as `scores`. Source: Guo et al. 2017, eq. 3 (for the top class).
     """
     _check(p, labels, prior)
-    p, labels, prior = p.double().cpu(), labels.cpu(), prior.cpu()
+    p, labels, prior = p.double().cpu(), labels.cpu(), prior.double().cpu()
     weight = (prior / labels.bincount(minlength=len(prior)))[labels] / len(rare)
     told = torch.cat([p[:, c] for c in rare])
     true = torch.cat([(labels == c).double() for c in rare])
