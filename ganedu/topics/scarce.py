@@ -85,7 +85,7 @@ def mixed(images: Images, labels: Tensor, k: int = 5, generator: torch.Generator
     device = x.device if generator is None else generator.device
     u = torch.rand(3, len(labels), device=device, generator=generator).to(x.device)
     out = x.new_empty(len(labels), *x.shape[1:])
-    for c in labels.unique().tolist():
+    for c in labels.unique().cpu().tolist():
         own, where = x[images.labels == c], (labels == c).to(x.device)
         if len(own) < 2:
             raise ValueError(f"class {images.class_names[c]} has {len(own)} image: nothing to mix it with; give 2.")
