@@ -170,6 +170,8 @@ def train(args) -> None:
     else:
         _check_new(out, place)
         settings, images = recipes.prepare(**{**given, "data": place})
+    if args.model == "cgan" and (said := recipes.balance(images)):
+        print(said, file=sys.stderr)
     trainer = recipes.trainer(settings, images)
     with recipes.alone_in(out):
         if args.resume:

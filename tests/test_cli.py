@@ -468,6 +468,21 @@ def test_what_is_made_does_not_become_data(photos, capsys, monkeypatch):
     assert main([*SHORT, "--data", ".", "--out", "../runs/photos"]) == 0
 
 
+def test_an_unbalanced_folder_is_said_in_one_line_and_trained_on(photos, capsys):
+    train = ["train", "cgan", *TINY, "--steps", "2", "--data", "photos"]
+    assert main([*train, "--out", "even"]) == 0
+    assert "unbalanced" not in capsys.readouterr().err
+    cats = sorted((photos / "cats").iterdir())
+    for path in cats[2:]:
+        path.unlink()
+    assert main([*train, "--out", "few"]) == 0
+    (line,) = [row for row in capsys.readouterr().err.splitlines() if "unbalanced" in row]
+    assert "1 of cats, the rarest, 5 of dogs, the commonest" in line and "Notebook 17" in line
+    assert "one image (cats)" in line  # the other of the two is held out
+    assert main(["train", "dcgan", *TINY, "--steps", "2", "--data", "photos", "--out", "no-classes"]) == 0
+    assert "unbalanced" not in capsys.readouterr().err
+
+
 def test_a_run_goes_on_from_anywhere_and_with_images_that_have_moved(photos, capsys, monkeypatch):
     run = str(photos.parent / "run")
     assert main([*SHORT, "--data", "photos", "--out", run]) == 0

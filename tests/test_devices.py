@@ -37,10 +37,13 @@ from ganedu.topics import (
     outlines,
     perceptual,
     pix2pix,
+    rare,
     reader,
     restoration,
+    scarce,
     vae,
     vgg,
+    worth,
 )
 from ganedu.toys import densities, stacked, worlds
 from ganedu.training import Trainer
@@ -178,6 +181,7 @@ def scene(n=N):
 # name -> f(net, x): net(module) puts a network where networks are, x(tensor) a tensor where tensors are
 ANYWHERE = {
     sampling.answers: lambda net, x: sampling.answers(net(G()), x(rows(N, Z))),
+    rare.fakes: lambda net, x: rare.fakes(net(G(CLASSES)), 1, N),
     sampling.generate: lambda net, x: sampling.generate(net(G(CLASSES)), N, x(labels())),
     latent.find_z: lambda net, x: latent.find_z(net(G()), x(images(3)), starts=2, steps=3)[:4],
     latent.pca_directions: lambda net, x: (lambda g: tuple(latent.pca_directions(g, g.net[0], 2, 20)))(net(G())),
@@ -211,6 +215,7 @@ ANYWHERE = {
         net(judge(12, 3, 32)), net(images(channels=3, side=32)), {k: x(v) for k, v in scene().items()}
     ),
     vae.bound: lambda net, x: vae.bound(x(images()), net(encoder()), net(G()), 0.5),
+    scarce.score: lambda net, x: scarce.score(net(judge()), moved(data_set(), x)),
     summary.nearest_images: lambda net, x: summary.nearest_images(net(images()), x(data.to_uint8(images(20)))),
     doctor.examine: lambda net, x: str(examined(net, x)),
 }  # fmt: skip
@@ -363,6 +368,10 @@ TOGETHER = {
     perceptual.autoencoder_step: again,
     restoration.restore_step: restoring, restoration.pixel_step: regressing,
     augment.adaptive_step: ada,
+    rare.cgan_step: lambda to: rare.cgan_step(
+        images().to(to), labels().to(to), **label_players(to), z_dim=Z, weights=torch.ones(CLASSES),
+        shares=torch.ones(CLASSES) / CLASSES,
+    ),
     patients.step: lambda to: patients.step(images().to(to), labels().to(to), **label_players(to), z_dim=Z),
     patients.by_the_judgement: lambda to: patients.by_the_judgement(*half(to)),
     patients.total_variation_g: lambda to: patients.total_variation_g(*half(to)),
@@ -432,9 +441,25 @@ def scenes(x):
 
 
 A, B = rows(), rows(50, shift=0.3)
+P, CELLS = A.softmax(1), worth.cells(densities.ring(), 3, 2)
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
     augment.augment: plain(augment.augment, images(), p=0.5),
+    rare.recipe: lambda x: [*rare.recipe("weights in D's loss", x(torch.ones(2) / 2)).values()],
+    rare.probabilities: lambda x: rare.probabilities(x(images()), x(labels()), x(images()), torch.ones(3), steps=2),
+    rare.reweighed: plain(rare.reweighed, P, torch.ones(3)),
+    **{f: plain(f, P, labels(60), (1,), torch.ones(3) / 3) for f in (rare.scores, rare.reliability)},
+    rare.traded: plain(rare.traded, P, labels(60), (1,), torch.ones(3) / 3, (0.5, 2.0)),
+    **{f: lambda x, f=f: f(x(A[:, :2]), CELLS) for f in (worth.shares, worth.quantile_error)},
+    worth.mean_error: lambda x: worth.mean_error(x(A[:, :2]), densities.ring()),
+    worth.train: lambda x: worth.train(x(A[None, :, :2]), stops=(2,), n_samples=9, width=4)[2],
+    **{f: plain(f, A[:, :2], 20) for f in worth.MODELS.values()},
+    scarce.moved: plain(scarce.moved, images()),
+    scarce.mixed: lambda x: scarce.mixed(moved(data_set(), x), x(labels())),
+    scarce.batch: lambda x: scarce.batch(moved(data_set(), x), (x(images()), x(labels())), 0.5, N),
+    scarce.classifier: lambda x: [
+        *scarce.classifier(moved(data_set(), x), (images(), labels()), change=scarce.moved, steps=2).parameters()
+    ],
     augment.overfitting: plain(augment.overfitting, rows(N, 1)[:, 0]),
     checkpoints.write: written,
     folders.write_images: written,
@@ -759,6 +784,7 @@ ELSEWHERE = {  # public functions without a case above: why
     "metrics.judges.fit": "test_a_judge_is_trained_where_the_images_are",
     "widgets.pictures.watch": "test_a_trainer_runs_on_the_device_that_it_is_given",
     "toys.worlds.train": "test_worlds_train_there", "topics.perceptual.mix": "takes functions",
+    "topics.rare.filled": "takes functions",
     **{f"course.stored.{name}": "test_what_is_stored_goes_there" for name in ("network", "half", "rounded", "write")},
     "course.stored.tensors": "gives what is on disk",
     "checkpoints.fitting": "test_a_checkpoint_goes_on_on_another_device",

@@ -123,6 +123,24 @@ def arguments(settings: dict) -> dict:
     return {k: settings[k] for k in (*GIVEN, *TUNED) if k in settings}
 
 
+def balance(images: Images) -> str:
+    """One line on classes that are far from equally many, to train on; "" where none has a third of the largest's.
+
+    Names the rarest and the commonest with their counts, says where a class has one image, and points to notebook 17.
+    """
+    counts = images.labels.bincount(minlength=images.n_classes).tolist()
+    if images.n_classes < 2 or 3 * min(counts) > max(counts):
+        return ""
+    rare, common = counts.index(min(counts)), counts.index(max(counts))
+    single = [images.class_names[c] for c, n in enumerate(counts) if n < 2]
+    said = f"unbalanced classes: {counts[rare]:,} of {images.class_names[rare]}, the rarest, {counts[common]:,} of "
+    said += f"{images.class_names[common]}, the commonest, to train on"
+    if single:
+        more = f" and {len(single) - 1} more" if len(single) > 1 else ""
+        said += f"; one image ({single[0]}{more}) can only be learnt by heart: add some, or leave the class out"
+    return f"{said}. Notebook 17 measures what helps rare classes."
+
+
 def trainer(settings: dict, images: Images, device=None) -> Trainer:
     """A fresh Trainer of these settings on these images; `Trainer.load` lets it go on from a checkpoint.
 

@@ -37,6 +37,7 @@ CASES = {
     "14_paired_translation": (1, [("p", "white in 100%"), ("weight λ", "λ = ∞"), ("step", "step 0:")]),
     "15_unpaired_translation": (2, [("k", "1 things"), ("cycle λ", "λ = 0"), ("noise", "noise 0.3")]),
     "16_restoration": (2, [("weight of b", "weight 1.00 of b"), ("t", "t = 1.0")]),
+    "17_more_training_data": (4, [("n", "200 images a class"), ("share", "share 100%"), ("fakes", "100 fakes")]),
 }
 TURNS = turns.of_today(NOTEBOOKS, list(CASES))
 

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from ganedu import checkpoints
+from ganedu import checkpoints, data
 from ganedu.runs import recipes
 
 
@@ -157,3 +157,16 @@ def test_a_trainer_is_read_back_from_its_folder(tmp_path):
     for name, module in trainer.modules.items():
         for a, b in zip(module.state_dict().values(), again.modules[name].state_dict().values(), strict=True):
             assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("counts", "words"), [
+    ((30, 30, 30), ""), ((11, 30, 30), ""), ((10, 30, 29), "10 of a, the rarest, 30 of b, the commonest"),
+    ((30, 1, 1), "one image (b and 1 more) can only be learnt by heart"), ((9,), ""),
+])  # fmt: skip
+def test_the_balance_of_classes_is_told_where_one_has_a_third_of_another_or_less(counts, words):
+    labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    x = torch.zeros(len(labels), 1, 8, 8, dtype=torch.uint8)
+    line = recipes.balance(data.Images("mine", x, labels, x[:0], labels[:0], tuple("abc")[: len(counts)]))
+    assert words in line and ("\n" not in line) and bool(line) == bool(words)
+    assert not line or line.endswith("Notebook 17 measures what helps rare classes.")
+    assert ("one image" in line) == (1 in counts and len(counts) > 1)
