@@ -464,7 +464,7 @@ def recorded_forms(case):
         else:
             yield ("target_outside_0_1", f"D's loss began at {begun:.2f}, as a cross-entropy does, and has come to "
                    f"{of_D:.3g}: with targets in 0 to 1 it is never below 0.", "symptom")  # fmt: skip
-    if bound or case.D_ends == "Tanh" or sound(case, r, f):
+    if bound or case.D_ends == "Tanh" or sound(case, r, f, slack=2):
         return
     forms = ("chances",) if case.D_ends == "Sigmoid" else ("cross-entropy", "squares", "hinge", "scores")
     keys = {key: seen for form in forms for key, seen in _unsound(form, of_D, of_G, r, f)}
@@ -482,7 +482,7 @@ def _unsound(form: str, of_D: float, of_G: float, r: Tensor, f: Tensor):
         "fakes_ignored": (up(r), _wish(form, f), "D's is small, as if real samples alone mattered"),
     }
     for key, (D, G, words) in faults.items():
-        if form == "scores" and key != "cooperation":
+        if key != "cooperation" and (form == "scores" or of_D > 0.3):
             continue
         if any(_near(of_D, n * float(D.mean())) and _alike(of_G, n * float(G.mean())) for n in PARTS):
             yield key, f"D's loss is {of_D:.2g} and G's {of_G:.2g} while {says}: {words}."
