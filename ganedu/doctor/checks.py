@@ -1,8 +1,8 @@
 """The doctor's checks of what comes out, one symptom each: functions of a `doctor.Case`, they yield (key, seen).
 
-They look at data, networks, samples and records, never at a name; those of the step are in `ganedu.doctor.wiring`. A
-check raises `Skip` where it lacks material. Where it sees less than would make a run sick it yields a third item, the
-lesser kind: (key, seen, "remark").
+They look at data, networks, samples and records, never at a name; those of the step are in `ganedu.doctor.wiring`,
+those of a run whose step was not watched in `ganedu.doctor.rest`. A check raises `Skip` where it lacks material. Where
+it sees less than would make a run sick it yields a third item, the lesser kind: (key, seen, "remark").
 """
 
 import math
