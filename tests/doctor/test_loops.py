@@ -598,7 +598,7 @@ FIXED = torch.randn(32, W, generator=torch.Generator().manual_seed(0))
 )
 def test_the_batches_that_batch_norm_of_d_has_met(in_D, in_G, found):
     torch.manual_seed(0)
-    G, D = gen(), normed()
+    G, D = gen(), dis(norm=(nn.BatchNorm1d(32),))
     for _ in range(240):
         f, g = G(noise(32)).detach(), G(noise(32)).detach()
         D(torch.cat([X[:32], f])) if in_D else (D(X[:32]), D(f))
