@@ -52,6 +52,7 @@ class Case:
     far: Round | None = None
     history: dict = field(default_factory=dict)
     networks: dict[str, nn.Module] = field(default_factory=dict)  # all of the run, as they are: to be looked at
+    optimisers: dict[str, torch.optim.Optimizer] = field(default_factory=dict)
     graphs: list[str] = field(default_factory=list)  # records whose values keep the graph that they came from
     why_not: dict[str, str] = field(default_factory=dict)  # what is missing: why
     failed: str = ""  # what was given and does not run
@@ -136,6 +137,7 @@ def examine(run=None, *, G=None, D=None, step=None, x_real=None, labels=None, z=
             _try(case, "the run's data", ("x_real", "labels"), partial(_drawn, run))
             x_real, labels = case.x_real, case.labels if labels is None else labels
     case.networks = {k: v for k, v in given.items() if isinstance(v, nn.Module)} | case.networks
+    case.optimisers = {k: v for k, v in given.items() if isinstance(v, torch.optim.Optimizer)}
     dtype = _dtype_of(*(case.networks.get(name) for name in ("D", "G")))
     batch = material.batch(x_real, labels, z, dtype)
     for name in case.networks.keys() & {"G", "D"}:

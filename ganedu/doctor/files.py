@@ -6,6 +6,7 @@ is written over. There `Run` runs it as far as it comes, and `names.search` says
 
 import ast
 import contextlib
+import inspect
 import io
 import json
 import linecache
@@ -23,8 +24,10 @@ import types
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .examine import examine
+
 SUFFIXES = (".py", ".ipynb")
-ROLES = ("G", "D", "step", "x_real", "labels", "z", "z_dim", "opt_G", "opt_D", "history", "trainer")  # to be chosen
+ROLES = (*list(inspect.signature(examine).parameters)[1:], "trainer")  # to be chosen: a trainer stands for all others
 SECONDS = 180.0  # for the code; the examination comes after it
 PATIENCE, LOOK = 20, 600  # seconds until code that does not stop is left to itself, and for an examination
 COPIED, FILES = 200 * 2**20, 2000  # bytes and files that are copied; what is more is linked
@@ -365,7 +368,6 @@ def answer(job: dict) -> None:
 
 def examined(run: Run, code: list[Part], chosen: dict[str, str], linked: list[str] = ()) -> tuple[str, bool]:
     """(what is said of a run, whether it is healthy). Raises ValueError for a choice that has no value."""
-    from .examine import examine
     from .names import Unclear, search
 
     lines = [str(run)]

@@ -249,6 +249,34 @@ TABLE = {
         ),
     },
     "symptom": {
+        "eval_mode": (
+            "A player trains in evaluation mode",
+            "Batch norm uses old statistics, dropout is off.",
+            "G.train(); D.train() as the loop's first line; G.eval() for pictures alone.",
+            "03_dcgan",
+        ),
+        "stale_statistics": (
+            "Batch norm's statistics are stale",
+            "Samples in eval mode differ from those in training.",
+            "Before sampling: G.train(), fifty calls G(z) under torch.no_grad(), then G.eval(); or, of a G with a "
+            "z_dim, ganedu.sampling.refresh_batchnorm(G).",
+            "03_dcgan",
+        ),
+        "mixed_batch_batchnorm": None,
+        "fixed_noise": None,
+        "latents_differ": None,
+        "target_outside_0_1": None,
+        "exchanged": None,
+        "penalty_wrong": None,
+        "no_limit": None,
+        "critic_ends_in_sigmoid": None,
+        "double_sigmoid": None,
+        "cooperation": None,
+        "leftover_gradient": None,
+        "range_mismatch": None,
+        "giveaway": None,
+        "real_pushed_down": None,
+        "fakes_ignored": None,
         "collapse": (
             "The fakes look alike",
             "G covers a small part of the data.",
@@ -262,25 +290,6 @@ TABLE = {
             "Look at one class: G(z, torch.full((len(z),), c)). Then from ganedu.losses import r1; loss_D = loss_D + "
             "r1(lambda x: D(x, labels).flatten(), x_real).",
             "04_conditional_gan",
-        ),
-        "leftover_gradient": None,
-        "cooperation": None,
-        "double_sigmoid": None,
-        "stale_statistics": (
-            "Batch norm's statistics are stale",
-            "Samples in eval mode differ from those in training.",
-            "Before sampling: G.train(), fifty calls G(z) under torch.no_grad(), then G.eval(); or, of a G with a "
-            "z_dim, ganedu.sampling.refresh_batchnorm(G).",
-            "03_dcgan",
-        ),
-        "critic_ends_in_sigmoid": None,
-        "no_limit": None,
-        "mixed_batch_batchnorm": None,
-        "eval_mode": (
-            "A player trains in evaluation mode",
-            "Batch norm uses old statistics, dropout is off.",
-            "G.train(); D.train() as the loop's first line; G.eval() for pictures alone.",
-            "03_dcgan",
         ),
         "exploding": (
             "Gradients explode",
@@ -311,7 +320,6 @@ TABLE = {
             "D(T(x_fake)), one augmentation T for both (notebook 09).",
             "09_overfitting",
         ),
-        "exchanged": None,
     },
     "remark": {
         "history_keeps_graph": (
@@ -328,6 +336,7 @@ TABLE = {
             "07_gan_clinic",
         ),
         "double_sigmoid": None,
+        "double_softmax": None,
         "penalty_wrong": None,
         "d_idle": (
             "D says the same of everything",

@@ -1,5 +1,6 @@
 """Faults that people really had, each as a change of one part of a small loop; and near loops that are sound."""
 
+import math
 from functools import partial
 
 import pytest
@@ -8,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ganedu import data, doctor
-from ganedu.doctor import examine
+from ganedu.doctor import examine, rest, watch
 
 Z, N = 8, 48
 X = data.load("digits", image_size=8).x[:512].float() / 127.5 - 1
@@ -93,8 +94,8 @@ def noise(n):
 
 
 def loop(*, G=None, D=None, loss=bce, loss_G=None, real=1, fake=0, wish=1, penalty=no_penalty, of_D=two_calls,
-         z_D=noise, z_G=noise, adam=None, train_labels=None, rate=1e-3, called=lambda m: m, trained=None,
-         x_real=X[:256], prepare=lambda x: x, history=RISE, labels=None, **given):  # fmt: skip
+         z_D=noise, z_G=noise, adam=None, rate=1e-3, called=lambda m: m, trained=None,
+         x_real=X[:256], prepare=lambda x: x, history=RISE, steps=12, **given):  # fmt: skip
     """Material of a loop on tiny digits, healthy by default."""
     torch.manual_seed(0)
     G, D = G or gen(), D or dis()
@@ -113,7 +114,7 @@ def loop(*, G=None, D=None, loss=bce, loss_G=None, real=1, fake=0, wish=1, penal
         (loss_G or loss)(judge(made(z_G(len(x)))), wish).backward()
         oG.step()
 
-    for i in range(12):
+    for i in range(steps):
         step(x_real[32 * i % 224 :][:32])
     return {"G": G, "D": D, "step": step, "x_real": x_real, "z_dim": Z, "history": history, **given}
 
@@ -491,3 +492,255 @@ def test_a_layer_that_forward_skips_is_seen_without_the_step():
     report = examine(**{**loop(D=Twice()), "step": None})
     assert "part_never_moves" in [f.key for f in report if f.sick], report
     assert "part_never_moves" not in [f.key for f in examine(**{**loop(), "step": None})]
+
+
+# --------------------------------------------------------------------------------------- what a run has left behind
+
+
+def left_behind(check, **material):
+    """What one check finds where no step is given: (key, kind) each."""
+    case = examine(**{**material, "step": None}).case
+    try:
+        return [f[0] for f in check(case)]
+    except watch.Skip:
+        return []
+
+
+def of_last(**losses):
+    """A history whose losses begin and end as said: {name: (first, late)}."""
+    return {name: [first] + [late] * 239 for name, (first, late) in losses.items()}
+
+
+def test_weights_that_no_optimiser_holds():
+    G, D = gen(), dis()
+    whole, half = (torch.optim.Adam(p, 1e-3) for p in (D.parameters(), D[0].parameters()))
+    opt_G = torch.optim.Adam(G.parameters(), 1e-3)
+    material = loop(G=G, D=D)
+    assert left_behind(rest.unheld, **material, opt_G=opt_G, opt_D=whole) == []
+    assert left_behind(rest.unheld, **material, opt_G=opt_G, opt_D=half) == ["part_never_moves"]
+    assert left_behind(rest.unheld, **material, opt_G=half, opt_D=whole) == ["not_updated"]
+    average = {**material, "G": gen()}  # the optimiser holds that of which it is the average
+    assert left_behind(rest.unheld, **average, opt_G=opt_G, opt_D=whole) == []
+
+
+def test_weights_as_they_are_drawn():
+    norm, layer = nn.BatchNorm1d(8), nn.Linear(64, 64)
+    assert rest._as_drawn(norm) and rest._as_drawn(layer)
+    nn.init.xavier_uniform_(layer.weight)
+    assert rest._as_drawn(layer)
+    for size, drawn in ((50, None), (100, True)):  # 2,500 normal ones are too few to tell
+        layer = nn.Linear(size, size)
+        nn.init.normal_(layer.weight, 0, 0.02)
+        assert rest._as_drawn(layer) is drawn
+    with torch.no_grad():
+        norm.bias[0], norm.weight[0] = 1e-3, 1.001
+        layer.weight.mul_(1.1)
+    assert not rest._as_drawn(norm) and not rest._as_drawn(layer)
+
+
+def test_a_player_whose_batch_norm_has_hardly_counted_trains_in_eval_mode():
+    assert left_behind(rest.asleep, **loop(steps=100)) == []
+    G = gen()
+    loop(G=G, steps=2)
+    asleep = loop(G=G.eval())
+    assert left_behind(rest.asleep, **asleep) == ["eval_mode"]
+    G.zero_grad()  # an average of weights keeps no gradient
+    assert left_behind(rest.asleep, **asleep) == []
+
+
+class Told(nn.Module):
+    def __init__(self, inner, size):
+        super().__init__()
+        self.inner, self.embed = inner, nn.Embedding(10, size)
+
+    def forward(self, x, y):
+        return self.inner(x.flatten(1) + self.embed(y))
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "found"),
+    [(None, None, []), (3, 3, ["condition_constant"]), (1, 0, ["label_leak"]), (None, 3, ["label_leak"])],
+)
+def test_the_labels_of_the_last_batch_are_in_an_embedding_s_gradient(real, fake, found):
+    G, D = Told(gen(), Z), Told(dis(), 64)
+    y, y_fake = (Y[:32] if c is None else torch.full((32,), c) for c in (real, fake))
+    (bce(D(X[:32], y), 1) + bce(D(G(noise(32), y_fake), y_fake), 0)).backward()
+    assert left_behind(rest.labels_told, G=G, D=D, x_real=X[:256], labels=Y[:256], z_dim=Z) == found
+
+
+W = 16
+
+
+@pytest.mark.parametrize(
+    ("of_D", "of_G", "found"),
+    [
+        (lambda: torch.randn(32, W), lambda: torch.randn(32, W), []),
+        (lambda: 2 * torch.rand(32, W) - 1, lambda: 2 * torch.rand(32, W) - 1, []),
+        (lambda: torch.rand(32, W), lambda: torch.randn(32, W), ["latents_differ"]),
+        (lambda: torch.randn(32, W), lambda: 2 * torch.randn(32, W), ["latents_differ"]),
+        (lambda: FIXED, lambda: FIXED, ["fixed_noise"]),
+    ],
+)
+def test_the_latents_that_batch_norm_has_met(of_D, of_G, found):
+    torch.manual_seed(0)
+    G = nn.Sequential(nn.Linear(W, 48), nn.BatchNorm1d(48), nn.ReLU(), nn.Linear(48, 64), nn.Unflatten(1, (1, 8, 8)))
+    for _ in range(120):
+        G(of_D()), G(of_G())
+    assert left_behind(rest.latents_met, G=G, D=dis(), x_real=X[:256], z_dim=W, history=RISE) == found
+
+
+FIXED = torch.randn(32, W, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("in_D", "in_G", "found"),
+    [(True, False, ["mixed_batch_batchnorm"]), (True, True, []), (False, False, [])],
+)
+def test_the_batches_that_batch_norm_of_d_has_met(in_D, in_G, found):
+    torch.manual_seed(0)
+    G, D = gen(), dis(norm=(nn.BatchNorm1d(32),))
+    for _ in range(240):
+        f, g = G(noise(32)).detach(), G(noise(32)).detach()
+        D(torch.cat([X[:32], f])) if in_D else (D(X[:32]), D(f))
+        D(torch.cat([X[:32], g]) if in_G else g)
+    assert left_behind(rest.batches_met, G=G, D=D, x_real=X[:256], z_dim=Z, history=RISE) == found
+
+
+def test_gradients_of_many_steps():
+    def never(D):
+        adam = torch.optim.Adam(D.parameters(), 1e-3)
+        adam.zero_grad = lambda *_: None
+        return adam
+
+    for loss, end in ((bce, ()), (chances, (nn.Sigmoid(),)), (squares, ())):
+        assert left_behind(rest.piled_up, **loop(loss=loss, D=dis(*end), steps=100)) == []
+        assert left_behind(rest.piled_up, **loop(loss=loss, D=dis(*end), steps=100, adam=never)) == [
+            "leftover_gradient"
+        ]
+
+
+def test_d_rests_where_its_gradient_and_g_s_cancel():
+    """D says 2/3 of everything: there its own cross-entropy and G's pull equally hard, and it keeps G's gradient."""
+
+    def keeping(p, both):
+        torch.manual_seed(0)
+        G, D = gen(), dis(nn.Sigmoid())
+        with torch.no_grad():
+            D[2].weight.mul_(0.01)
+            D[2].bias.fill_(math.log(p / (1 - p)))
+        x, f = X[:128], G(noise(128)).detach()
+        loss = chances(D(f), 1)
+        (loss + chances(D(x), 1) + chances(D(f), 0) if both else loss).backward()
+        paid = -math.log(p) - math.log(1 - p), -math.log(p)
+        history = of_last(loss_D=(1.386, paid[0]), loss_G=(0.69, paid[1]))
+        return left_behind(rest.pulled, G=G, D=D, x_real=X[:256], z_dim=Z, history=history)
+
+    assert keeping(2 / 3, both=False) == ["leftover_gradient"]
+    assert keeping(2 / 3, both=True) == [] == keeping(1 / 2, both=False)
+
+
+@pytest.mark.parametrize("change", [{}, {"D": partial(dis, nn.Sigmoid()), "loss": chances}, wgan])
+def test_the_gradient_that_g_keeps_says_which_way_it_goes(change):
+    assert left_behind(rest.ways_of_G, **loop(**made(change), steps=100)) == []
+    wrong = loop(**made({**change, "wish": 0}), steps=100)
+    assert left_behind(rest.ways_of_G, **wrong) == ["cooperation"]
+
+
+def softplus(d):
+    return math.log1p(math.exp(d))
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "loss_D", "loss_G", "found"),
+    [
+        (-6.0, -6.0, (1.386, 2 * softplus(-6)), (0.7, softplus(6)), ["real_pushed_down"]),
+        (0.02, -0.02, (1.1, 0.004), (1.0, 1.04), ["real_pushed_down"]),  # squares
+        (6.0, 6.0, (1.386, softplus(-6)), (0.7, softplus(-6)), ["fakes_ignored"]),
+        (6.0, 6.0, (1.386, softplus(-6) + softplus(6)), (0.7, softplus(-6)), []),  # D errs, and pays for it
+        (0.1, 0.1, (0.01, 0.0), (0.0, -0.1), []),  # scores that tell nothing apart
+        (-60.0, 50.0, (-1.386, -110.0), (0.7, 50.0), ["exchanged"]),
+        (-60.0, 50.0, (0.01, -110.0), (0.7, 50.0), []),  # a critic of the other sign
+        (30.0, -30.0, (1.386, -1.5), (0.7, 30.0), ["target_outside_0_1"]),
+        (30.0, -30.0, (0.01, -60.0), (0.7, 30.0), []),
+    ],
+)
+def test_what_no_sound_loss_would_cost(real, fake, loss_D, loss_G, found):
+    torch.manual_seed(0)
+    case = doctor.Case(None, None, D_ends="Addmm", history=of_last(loss_D=loss_D, loss_G=loss_G))
+    case.d_real, case.d_fake = (torch.full((64, 1), d) for d in (real, fake))
+    assert [f[0] for f in rest.recorded_forms(case)] == found
+
+
+def test_a_softmax_at_d_s_end_is_a_remark():
+    found = examine(**{**loop(D=dis(nn.Softmax(1), n=2), loss=softmax_loss), "step": None})
+    assert "double_softmax" in [f.key for f in found if not f.sick]
+    assert "double_softmax" not in [f.key for f in examine(**{**loop(D=dis(n=2), loss=softmax_loss), "step": None})]
+
+
+class Steep(nn.Module):
+    """A critic of one slope everywhere."""
+
+    def __init__(self, slope, norm=False):
+        super().__init__()
+        self.slope, self.norm = slope, nn.BatchNorm1d(1) if norm else nn.Identity()
+        self.out = nn.Linear(1, 1)
+        nn.init.ones_(self.out.weight), nn.init.zeros_(self.out.bias)
+
+    def forward(self, x):
+        h = self.slope * x.flatten(1).sum(1, keepdim=True) / 8
+        return h + 0 * self.norm(h)
+
+
+@pytest.mark.parametrize(
+    ("D", "begun", "late", "found"),
+    [
+        (lambda: Steep(9.0), 0.01, None, ["no_limit"]),
+        (lambda: Steep(1.0), 0.01, None, []),
+        (lambda: Steep(9.0), 9.8, None, ["penalty_wrong"]),
+        (lambda: Steep(1.0), 9.8, None, []),
+        (lambda: Steep(1.0), -0.1, -0.1, ["penalty_wrong"]),  # something is subtracted
+        (lambda: Steep(1.0, norm=True), 0.2, None, ["penalty_wrong"]),
+        (lambda: Steep(9.0), 1.39, None, []),  # no difference of scores
+    ],
+)
+def test_what_records_and_slopes_say_of_a_penalty(D, begun, late, found):
+    torch.manual_seed(0)
+    G, D = gen(), D()
+    material = {"G": G, "D": D, "x_real": X[:256], "z_dim": Z}
+    seen = examine(**material).case
+    apart = -abs(float(seen.d_real.mean() - seen.d_fake.mean()))
+    history = of_last(loss_D=(begun, apart if late is None else apart + late), loss_G=(0.0, 1.0))
+    assert left_behind(rest.critics, **material, history=history) == found
+
+
+def test_samples_that_enter_d_in_another_form():
+    """D knows a frame, or the grey of rescaled fakes; records are of what it was shown."""
+
+    def trained(show_real=lambda x: x, show_fake=lambda f: f):
+        torch.manual_seed(0)
+        G, D = gen(), dis()
+        adam = torch.optim.Adam(D.parameters(), 3e-3)
+        for i in range(150):
+            f = G(noise(32)).detach()
+            loss = bce(D(show_real(X[32 * i % 224 :][:32])), 1) + bce(D(show_fake(f)), 0)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+        last = loss.item(), bce(D(show_fake(G(noise(256)))), 1).item()
+        history = of_last(loss_D=(1.386, last[0]), loss_G=(0.69, last[1]))
+        return left_behind(rest.shown_otherwise, G=G, D=D, x_real=X[:256], z_dim=Z, history=history)
+
+    assert trained() == []
+    assert trained(show_fake=lambda f: f / 127.5 - 1) == ["range_mismatch"]
+    assert trained(show_real=lambda x: F.pad(x[..., 1:-1, 1:-1], (1,) * 4, value=0.5)) == ["giveaway"]
+
+
+def test_weights_that_have_swollen():
+    assert left_behind(rest.swollen, **loop(steps=60)) == []
+    assert "exploding" in left_behind(rest.swollen, **loop(steps=60, rate=0.3))
+    D = dis()
+    with torch.no_grad():
+        for p in D.parameters():
+            p.mul_(20)
+    long = {k: v * 20 for k, v in RISE.items()}  # in so many steps they may
+    assert left_behind(rest.swollen, **loop(D=D, history=long)) == []
