@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
-from ..inputs import one_of, whole
+from ..inputs import brief, one_of, whole
 from ..sampling import device_of, seeded
 from ..toys.stacked import StackedMLP
 from ..toys.worlds import streams
@@ -146,7 +146,7 @@ def restore(prepared: Prepared, filled: Tensor) -> Tensor:
 def _numbers(x) -> tuple[Tensor, list[str]]:
     """The table as float64, and what its columns are called."""
     if not isinstance(x, Tensor):
-        array = np.asarray(x)
+        array = np.asarray(x, dtype=object if isinstance(x, list | tuple) else None)  # or 1.0 becomes '1.0' beside text
         names = [f"column {name!r}" for name in getattr(x, "columns", range(array.shape[-1] if array.ndim else 0))]
         if array.dtype.kind not in "fiub":
             _refuse_text(array, names)
@@ -163,8 +163,9 @@ def _refuse_text(array: np.ndarray, names: list[str]) -> None:
             float("nan" if value is None else "text" if isinstance(value, str) else value)
         except (TypeError, ValueError):
             name = names[place[-1]] if len(place) == 2 else "the table"
+            given = brief(str(value) if isinstance(value, str) else value)
             raise ValueError(
-                f"{name} holds {value!r}, which is no number: give each category a column of 0 and 1, or leave it out."
+                f"{name} holds {given}, which is no number: give each category a column of 0 and 1, or leave it out."
             ) from None
 
 
