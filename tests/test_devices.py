@@ -29,6 +29,7 @@ from ganedu.report import summary
 from ganedu.runs import recipes
 from ganedu.topics import (
     augment,
+    completions,
     cyclegan,
     divergences,
     dynamics,
@@ -432,6 +433,8 @@ def scenes(x):
 
 
 A, B = rows(), rows(50, shift=0.3)
+SEEN = torch.arange(180).view(60, 3) % 4 > 0
+FILLED = torch.where(SEEN, A, torch.stack([A / 2, -A]))
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
     augment.augment: plain(augment.augment, images(), p=0.5),
@@ -446,6 +449,21 @@ TENSORS = {
     densities.masses: plain(densities.masses, P * 10, 0.1),
     densities.check_masses: plain(densities.check_masses, P, Q),
     densities.jsd: plain(densities.jsd, P, Q),
+    completions.rmse: plain(completions.rmse, FILLED, A, SEEN),
+    completions.spread_kept: plain(completions.spread_kept, FILLED, A, SEEN),
+    completions.energy_distance: plain(completions.energy_distance, A, B),
+    completions.accuracy: lambda x: completions.accuracy(
+        x(A), x(labels(60)), x(A), x(labels(60)), masks=(x(SEEN), x(SEEN))
+    ),
+    completions.rubin: lambda x: tuple(completions.rubin(x(A[:5]), x(A[:5].exp()))),
+    completions.means: plain(completions.means, FILLED),
+    completions.slopes: plain(completions.slopes, FILLED, 0, [1, 2]),
+    completions.slope_bias: plain(completions.slope_bias, FILLED, A, 0, [1]),
+    completions.covered: lambda x: tuple(
+        completions.covered([completions.rubin(x(A[:5]), x(A[:5].exp()))], x(A[0]))
+    ),
+    completions.within_range: plain(completions.within_range, FILLED, A, SEEN),
+    completions.apart: plain(completions.apart, FILLED, SEEN),
     divergences.exact: at(divergences.exact, P, Q),
     divergences.bound: at(divergences.bound, -P, P, Q),
     divergences.wasserstein1: plain(divergences.wasserstein1, P, Q, 0.1),
