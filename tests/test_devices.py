@@ -33,6 +33,7 @@ from ganedu.topics import (
     cyclegan,
     divergences,
     dynamics,
+    gain,
     holes,
     infogan,
     latent,
@@ -216,6 +217,7 @@ ANYWHERE = {
     cyclegan.score: lambda net, x: cyclegan.score(
         net(judge(12, 3, 32)), net(images(channels=3, side=32)), {k: x(v) for k, v in scene().items()}
     ),
+    gain.complete: lambda net, x: gain.complete(net(gain.Player(3, fills=True)), x(A[None]), x(SEEN[None])),
     holes.by_gain: lambda net, x: holes.by_gain(net(holes.Filler(784, 1, 4, fills=True)), x(PIXELS), x(SHOWN), 2),
     holes.by_vae: lambda net, x: holes.by_vae(
         net(vae.Encoder(28, 1, Z, 2).eval()), net(models.DCGenerator(28, 1, Z, 2).eval()), x(PIXELS), x(SHOWN), 2, 2
@@ -356,6 +358,16 @@ def regressing(to):
     return restoration.pixel_step(images().to(to), images().to(to), G=g, opt_G=adam(g))
 
 
+def gaining(to):
+    g, d = gain.Player(3, fills=True).to(to), gain.Player(3).to(to)
+    return gain.gain_step(A[None].to(to), SEEN[None].to(to), G=g, D=d, opt_G=adam(g), opt_D=adam(d))
+
+
+def practising(to):
+    g = gain.Player(3, fills=True).to(to)
+    return gain.practice_step(A[None].to(to), SEEN[None].to(to), G=g, opt_G=adam(g))
+
+
 def half(to):
     return D().to(to), images().to(to)
 
@@ -374,6 +386,7 @@ TOGETHER = {
     infogan.infogan_step: coded,
     vae.vae_step: autoencoding,
     vae.vae_gan_step: vae_gan,
+    gain.gain_step: gaining, gain.practice_step: practising,
     holes.masked_vae_step: masked_autoencoding,
     pix2pix.pix2pix_step: translating,
     cyclegan.cyclegan_step: cycling,
@@ -509,6 +522,14 @@ TENSORS = {
         *holes.fit_gain(x(PIXELS[None]), x(SHOWN[None]), steps=1, batch=4, width=4).parameters()
     ],
     holes.fit_vae: lambda x: [*holes.fit_vae(x(PIXELS), x(SHOWN), steps=1, batch=4, z_dim=Z)[1].parameters()],
+    gain.chances: lambda x: [gain.chances(x(A), 0.3, way) for way in gain.MECHANISMS],
+    gain.hide: plain(gain.hide, A, 0.3, "given what is not"),
+    gain.prepare: lambda x: tuple(gain.prepare(x(A), SEEN)),
+    gain.restore: lambda x: gain.restore(gain.prepare(x(A), x(SEEN)), x(A)),
+    gain.with_noise: plain(gain.with_noise, A, SEEN),
+    gain.fit: lambda x: gain.fit(x(A[None]), x(SEEN[None]), steps=2, every=1, batch=4)[1:],
+    gain.fill_by: lambda x: gain.fill_by(gain.practice_step, x(A), x(SEEN[None]), steps=2, every=1, batch=4),
+    gain.fill: lambda x: gain.fill(x(A), x(SEEN), "mean"),
     latent.lerp: plain(latent.lerp, A[0], A[1], torch.tensor([0.1, 0.7])),
     latent.slerp: lambda x: latent.slerp(x(A[0]), x(A[1]), torch.tensor([0.1, 0.7])),
     latent.direction: lambda x: [latent.direction(x(A), x(y)) for y in (A[:, 0], A[:, 0] > 0)],
@@ -607,6 +628,7 @@ MODULES = {
     reader.Reader: (a_reader, images(channels=3)),
     infogan.CodedGenerator: (lambda: infogan.CodedGenerator(G(), infogan.Code(2, 1)), rows(N, Z)),
     infogan.CodedDiscriminator: (lambda: infogan.CodedDiscriminator(D(), infogan.Code(2, 1)), images()),
+    gain.Player: (lambda: gain.Player(3, fills=True), A[None], SEEN[None]),
     holes.Filler: (lambda: holes.Filler(3, 1, 4, fills=True), A[None], SEEN[None]),
     vae.Encoder: (lambda: vae.Encoder(SIDE, 1, Z, 2), images()),
     pix2pix.UNet: (lambda: pix2pix.UNet(1, 4, z_dim=2), mask()),

@@ -330,7 +330,7 @@ def fill_by(step, x: Tensor, masks: Tensor, draws: int = 1, **settings) -> Tenso
     Each table is scaled by what is seen of it, and scaled back; `draws` differ in the noise in G's holes alone.
     Settings go to `fit`. Raises ValueError as `prepare` and `fit`.
     """
-    tables = x.expand(len(masks), -1, -1)
+    masks, tables = masks.to(x.device), x.expand(len(masks), -1, -1)
     ready = [prepare(*pair) for pair in zip(tables, masks, strict=True)]
     scaled = torch.stack([p.x for p in ready])
     G = fit(scaled, masks, step, **settings).G
