@@ -1,0 +1,89 @@
+"""Answers to the exercises of 18: see test_answers.py."""
+
+ONE = "rows_left = lambda share, d: "
+right_1 = [
+    ONE + "(1 - share) ** d",
+    ONE + "pow(1 - share, d)",
+    "import math\n" + ONE + "math.exp(d * math.log(1 - share))",
+    "import numpy as np\n" + ONE + "np.prod(np.full(d, 1 - share, dtype=np.float32))",
+    ONE + "torch.full((d,), 1 - share).prod()",
+    "def rows_left(share, d):\n    left = torch.ones(1)\n    for _ in range(d):\n        left *= 1 - share\n"
+    "    return left",
+    ONE + "1.0 if d == 0 else (1 - share) * rows_left(share, d - 1)",
+]
+wrong_1 = {
+    ONE + "1 - share * d": "a row with two holes would count twice",
+    ONE + "1 - share": "a row has d of them",
+    ONE + "share**d": "everything is missing",
+    ONE + "1 - (1 - share) ** d": "the share of rows that are lost",
+    ONE + "1 - share**d": "something is left",
+    ONE + "(1 - share) / d": "all d at once",
+    ONE + "0.5": "each seen with chance 1 − share",
+    ONE + "max(0, 1 - share * d)": "each seen with chance 1 − share",
+    ONE + "100 * (1 - share) ** d": "each seen with chance 1 − share",
+    ONE + "float('nan')": "NaN comes of",
+    ONE + "str((1 - share) ** d)": "it gives '0.8'",
+    ONE + "[(1 - share)] * d": "it should give one number",
+    ONE + "(1 - share) ** d if d < 3 else None": "None",
+    "rows_left = lambda share: 1 - share": "Keep the arguments",
+    "rows_left = 0.8": "not callable",
+}
+
+DEF_3 = "def matched(x, y, seen, k=5):\n    "
+A = "A = torch.cat([x, torch.ones_like(x[:, :1])], 1)\n    "
+P = A + "p = A @ torch.linalg.lstsq(A[seen], y[seen]).solution\n    "
+LOOP = (
+    "filled = y.clone()\n    for i in (~seen).nonzero()[:, 0].tolist():\n"
+    "        near = (p[seen] - p[i]).abs().argsort()[:k]\n"
+    "        filled[i] = y[seen][near[torch.randint(k, (1,))]].item()\n    return filled"
+)
+right_3 = [
+    DEF_3 + P + LOOP,
+    DEF_3 + A + "w = torch.linalg.solve(A[seen].T @ A[seen], A[seen].T @ y[seen])\n    p = A @ w\n    "
+    "near = torch.cdist(p[~seen, None], p[seen, None]).topk(k, largest=False).indices\n"
+    "    pick = near[torch.arange(len(near)), torch.randint(k, (len(near),))]\n"
+    "    filled = y.clone()\n    filled[~seen] = y[seen][pick]\n    return filled",
+    DEF_3 + "import numpy as np\n    from sklearn.linear_model import LinearRegression\n"
+    "    x, y, seen = x.numpy(), y.numpy().copy(), seen.numpy()\n"
+    "    p = LinearRegression().fit(x[seen], y[seen]).predict(x)\n    donors = y[seen]\n"
+    "    rng = np.random.default_rng(torch.randint(10**9, (1,)).item())\n    for i in np.flatnonzero(~seen):\n"
+    "        y[i] = donors[rng.choice(np.argsort(np.abs(p[seen] - p[i]))[:k])]\n    return y",
+    DEF_3 + P + LOOP.replace("return filled", "return filled.float()"),
+    DEF_3 + P + "donors = seen.nonzero()[:, 0]\n    out = []\n    for i in range(len(y)):\n"
+    "        near = sorted(donors.tolist(), key=lambda j: abs(p[j] - p[i]).item())[:k]\n"
+    "        j = near[torch.randint(k, (1,)).item()]\n"
+    "        out.append(y[i].item() if seen[i] else y[j].item())\n    return torch.tensor(out)",
+]
+wrong_3 = {
+    DEF_3 + P + "return torch.where(seen, y, p)": "That is the prediction",
+    DEF_3 + P + LOOP.replace("(p[seen] - p[i])", "(y[seen] - p[i])"): "not with the values of y",
+    DEF_3 + "p = x @ torch.linalg.lstsq(x[seen], y[seen]).solution\n    " + LOOP: "Is there a constant",
+    DEF_3 + "return torch.where(seen, y, y[seen].mean())": "That is the mean.",
+    DEF_3 + P + LOOP.replace("filled = y.clone()", "filled = p.clone()"): "stay as they were",
+    DEF_3 + P + LOOP.replace("near[torch.randint(k, (1,))]", "near[0]"): "draws for itself",
+    DEF_3
+    + P
+    + LOOP.replace(
+        "filled[i] = y[seen][near[torch.randint(k, (1,))]].item()", "filled[i] = y[seen][near].mean()"
+    ): "that none of its three nearest rows has",
+    DEF_3
+    + P
+    + "r = torch.randint(k, (1,))\n    "
+    + LOOP.replace("near[torch.randint(k, (1,))]", "near[r]"): "draws for itself",
+    DEF_3
+    + P
+    + LOOP.replace("[:k]", "[:10]").replace("torch.randint(k", "torch.randint(10"): "whose prediction is nearest",
+    DEF_3
+    + P
+    + LOOP.replace("[:k]", "[:k + 2]").replace(
+        "torch.randint(k, (1,))", "torch.randint(k + 2, (1,)) * (k > 1)"
+    ): "that none of its three nearest rows has",
+    DEF_3 + P + LOOP.replace("y[seen][near", "y[near"): "NaN comes of",
+    DEF_3 + "torch.manual_seed(0)\n    " + P + LOOP: "draws for itself",
+    DEF_3 + P + LOOP.replace("return filled", "return filled[~seen]"): "it should give a tensor (40,)",
+    DEF_3 + A + "p = A @ torch.linalg.lstsq(A, y.nan_to_num()).solution\n    " + LOOP: "whose prediction is nearest",
+    DEF_3 + "return y": "NaN comes of",
+    DEF_3 + "return 0.0": "it should give a tensor (40,)",
+    "matched = lambda x, y, k: y": "Keep the arguments",
+    "matched = None": "not callable",
+}
