@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..inputs import one_of, whole
 from ..models import DCGenerator
-from ..pixels import check
+from ..pixels import check, to_float, to_uint8
 from ..sampling import device_of, seeded
 from ..training import Trainer, linear_second_half
 from .gain import Player, gain_step, practice_step, with_noise
@@ -227,3 +227,32 @@ def by_vae(E: nn.Module, G: nn.Module, x: Tensor, m: Tensor, draws: int = 1, rou
                 y = torch.where(seen, images, G(mean + (log_var / 2).exp() * torch.randn_like(mean)))
             found.append(torch.where(m.cpu(), x.cpu(), (y.flatten(1).cpu() + 1) / 2))
     return torch.stack(found)
+
+
+# ------------------------------------------------------------------------------------------------------------- the pad
+
+
+def labelled(x: Tensor, names) -> Tensor:
+    """Pictures (N, C, 28, 28) in [-1, 1], C 1 or 3, four times as large, each with its name above: (N, 3, 128, 112).
+
+    For a pad, whose answer has no titles. Raises ValueError for other pictures, or another number of names.
+    """
+    from matplotlib.font_manager import findfont
+    from PIL import Image, ImageDraw, ImageFont
+
+    check(x, ("N", (1, 3), SIDE, SIDE), name="pictures", kinds=("float",))
+    if len(names) != len(x):
+        raise ValueError(f"{len(x)} pictures but {len(names)} names: give one each.")
+    font, pages = ImageFont.truetype(findfont("DejaVu Sans"), 15), []
+    for picture, name in zip(to_uint8(x).cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy(), names, strict=True):
+        page = Image.new("RGB", (4 * SIDE, 4 * SIDE + 16))
+        page.paste(Image.fromarray(picture).resize((4 * SIDE, 4 * SIDE), Image.Resampling.NEAREST), (0, 16))
+        ImageDraw.Draw(page).text((1, 14), name, fill=(255, 255, 255), font=font, anchor="ls")
+        pages.append(torch.frombuffer(bytearray(page.tobytes()), dtype=torch.uint8).view(4 * SIDE + 16, 4 * SIDE, 3))
+    return to_float(torch.stack(pages).permute(0, 3, 1, 2).contiguous())
+
+
+def wrong_everywhere(completions: Tensor, true: Tensor, mask: Tensor, margin: float = 0.25) -> Tensor:
+    """(N, 784) bool: hidden pixels whose true value lies outside all completions (m, N, 784) by more than `margin`."""
+    low, high = completions.amin(0) - margin, completions.amax(0) + margin
+    return ~mask & ((true < low) | (true > high))
