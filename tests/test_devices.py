@@ -518,6 +518,8 @@ TENSORS = {
     holes.seen_means: lambda x: holes.seen_means(x(PIXELS), x(SHOWN)),
     holes.by_mean: lambda x: holes.by_mean(x(PIXELS), x(SHOWN), x(PIXELS), x(SHOWN)),
     holes.by_nearest: lambda x: holes.by_nearest(x(PIXELS), x(SHOWN), x(PIXELS), x(SHOWN), 2),
+    holes.labelled: lambda x: holes.labelled(x(images(side=28)), [""] * N),
+    holes.wrong_everywhere: lambda x: holes.wrong_everywhere(x(PIXELS[None] / 3), x(PIXELS), x(SHOWN)),
     holes.fit_gain: lambda x: [
         *holes.fit_gain(x(PIXELS[None]), x(SHOWN[None]), steps=1, batch=4, width=4).parameters()
     ],

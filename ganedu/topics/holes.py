@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..inputs import one_of, whole
 from ..models import DCGenerator
-from ..pixels import check
+from ..pixels import check, to_float, to_uint8
 from ..sampling import device_of, seeded
 from ..training import Trainer, linear_second_half
 from .gain import Player, gain_step, practice_step, with_noise
@@ -135,14 +135,15 @@ class Filler(Player):
 def fit_gain(x: Tensor, m: Tensor, *, steps=2000, batch=64, width=128, seed=0, hidden=None, **settings) -> nn.Module:
     """G of GAIN for pixels x (W, N, 784) with masks m, in W worlds: `gain_step`, or with `hidden` `practice_step`.
 
-    Settings go to the step. By default alpha = 10 and the hint is M * B, as in the authors' code for digits, whose
-    hidden layers have 256 and 128 units. Adam with 1e-3, falling to 0 in the second half.
+    Settings go to the step. By default alpha = 4 and the hint is M * B, as in the authors' code for digits: there alpha
+    is 10, but their first term is divided by the share that is missing, here 0.4. Their layers have 256 and 128 units.
+    Adam with 1e-3, falling to 0 in the second half.
     """
     G = Filler(x.shape[-1], len(x), width, fills=True, seed=seed)
     players, step = {"G": G}, partial(practice_step, hidden=hidden)
     if hidden is None:
         players["D"] = Player(x.shape[-1], len(x), width, seed=seed)
-        step = partial(gain_step, **{"alpha": 10.0, "untold": 0.0, **settings})
+        step = partial(gain_step, **{"alpha": 4.0, "untold": 0.0, **settings})
     players |= {f"opt_{k}": torch.optim.Adam(net.parameters(), 1e-3, fused=True) for k, net in [*players.items()]}
     worlds = torch.arange(len(x), device=x.device)[:, None]
 
@@ -226,3 +227,32 @@ def by_vae(E: nn.Module, G: nn.Module, x: Tensor, m: Tensor, draws: int = 1, rou
                 y = torch.where(seen, images, G(mean + (log_var / 2).exp() * torch.randn_like(mean)))
             found.append(torch.where(m.cpu(), x.cpu(), (y.flatten(1).cpu() + 1) / 2))
     return torch.stack(found)
+
+
+# ------------------------------------------------------------------------------------------------------------- the pad
+
+
+def labelled(x: Tensor, names) -> Tensor:
+    """Pictures (N, C, 28, 28) in [-1, 1], C 1 or 3, four times as large, each with its name above: (N, 3, 128, 112).
+
+    For a pad, whose answer has no titles. Raises ValueError for other pictures, or another number of names.
+    """
+    from matplotlib.font_manager import findfont
+    from PIL import Image, ImageDraw, ImageFont
+
+    check(x, ("N", (1, 3), SIDE, SIDE), name="pictures", kinds=("float",))
+    if len(names) != len(x):
+        raise ValueError(f"{len(x)} pictures but {len(names)} names: give one each.")
+    font, pages = ImageFont.truetype(findfont("DejaVu Sans"), 15), []
+    for picture, name in zip(to_uint8(x).cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy(), names, strict=True):
+        page = Image.new("RGB", (4 * SIDE, 4 * SIDE + 16))
+        page.paste(Image.fromarray(picture).resize((4 * SIDE, 4 * SIDE), Image.Resampling.NEAREST), (0, 16))
+        ImageDraw.Draw(page).text((1, 14), name, fill=(255, 255, 255), font=font, anchor="ls")
+        pages.append(torch.frombuffer(bytearray(page.tobytes()), dtype=torch.uint8).view(4 * SIDE + 16, 4 * SIDE, 3))
+    return to_float(torch.stack(pages).permute(0, 3, 1, 2).contiguous())
+
+
+def wrong_everywhere(completions: Tensor, true: Tensor, mask: Tensor, margin: float = 0.25) -> Tensor:
+    """(N, 784) bool: hidden pixels whose true value lies outside all completions (m, N, 784) by more than `margin`."""
+    low, high = completions.amin(0) - margin, completions.amax(0) + margin
+    return ~mask & ((true < low) | (true > high))

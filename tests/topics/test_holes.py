@@ -105,7 +105,7 @@ def test_the_gaussian_is_fitted_to_what_is_seen():
     W, mean = 0.1 * torch.randn(784, 3), 0.5 + 0.05 * torch.randn(784)
     train = mean + torch.randn(3000, 3) @ W.T + 0.02 * torch.randn(3000, 784)
     model = holes.Gaussian(train, torch.rand(3000, 784) < 0.7, 3)
-    assert torch.allclose(model.mean, mean, atol=0.02)
+    assert torch.allclose(model.mean, mean, atol=0.04)
     assert (model.W @ model.W.T - W @ W.T).square().mean().sqrt() < 0.1 * (W @ W.T).square().mean().sqrt()
     assert 0.02**2 < model.noise < 2.5 * 0.02**2  # what pairs of different rows disagree about is noise to it
 
@@ -174,6 +174,25 @@ def test_a_vae_trains_on_digits_with_holes():
     assert torch.equal(first[m], x[m]) and not torch.equal(first, second)
 
 
+# ------------------------------------------------------------------------------------------------------------ the pad
+
+
+def test_a_picture_stands_below_its_name():
+    x = torch.rand(2, 1, 28, 28) * 2 - 1
+    pages = holes.labelled(x, ["left", ""])
+    assert pages.shape == (2, 3, 128, 112)
+    large = x.repeat_interleave(4, 2).repeat_interleave(4, 3).expand(-1, 3, -1, -1)
+    assert (pages[:, :, 16:] - large).abs().max() < 1 / 127
+    assert pages[0, :, :16].max() > 0.5 and pages[1, :, :16].max() == -1
+
+
+def test_wrong_everywhere_by_hand():
+    completions = torch.tensor([[[0.2, 0.2, 0.2, 0.2]], [[0.6, 0.6, 0.6, 0.6]]])
+    true, mask = torch.tensor([[0.9, 0.8, 0.4, 0.9]]), torch.tensor([[False, False, False, True]])
+    assert holes.wrong_everywhere(completions, true, mask).tolist() == [[True, False, False, False]]
+    assert holes.wrong_everywhere(completions, 1 - true - 0.2, mask, 0.2).tolist() == [[True, False, False, False]]
+
+
 # --------------------------------------------------------------------------------------------------------- bad input
 
 
@@ -182,6 +201,8 @@ def test_a_vae_trains_on_digits_with_holes():
     [
         (lambda: holes.table(torch.zeros(3, 1, 32, 32)), "digits must be"),
         (lambda: holes.holes(3, "stroke"), "Did you mean 'strokes'"),
+        (lambda: holes.labelled(torch.zeros(2, 1, 28, 28), ["one"]), "2 pictures but 1 names"),
+        (lambda: holes.labelled(torch.zeros(2, 2, 28, 28), ["one", "two"]), "pictures must be"),
         (lambda: holes.Gaussian(*digits(), factors=784), "factors=784 does not fit"),
         (lambda: holes.by_vae(nn.Linear(1, 1), nn.Linear(1, 1), *digits(), rounds=0), "rounds=0 does not fit"),
     ],
