@@ -481,6 +481,7 @@ TENSORS = {
     completions.rmse: plain(completions.rmse, FILLED, A, SEEN),
     completions.spread_kept: plain(completions.spread_kept, FILLED, A, SEEN),
     completions.energy_distance: plain(completions.energy_distance, A, B),
+    completions.energy_of_filling: plain(completions.energy_of_filling, FILLED[0], A),
     completions.accuracy: lambda x: completions.accuracy(
         x(A), x(labels(60)), x(A), x(labels(60)), masks=(x(SEEN), x(SEEN))
     ),

@@ -58,6 +58,23 @@ def energy_distance(a: Tensor, b: Tensor) -> float:
     return max(0.0, 2 * between - within)  # rounding can leave -1e-16
 
 
+def energy_of_filling(completed: Tensor, true: Tensor) -> float:
+    """How far completed rows c (N, d) are from the true ones x as a distribution: 0 on average where holes are drawn.
+
+    mean over i != j of 2 |c_i - x_j| - |c_i - c_j| - |x_i - x_j|: the energy distance without a row's own truth.
+    `energy_distance` counts |c_i - x_i| too, which rewards a small error: for draws from the true distribution given
+    what is seen it is 2 / N times the mean of that length, not 0. May be below 0 by chance. Raises ValueError as
+    `energy_distance`, or for tables of two shapes or one row.
+    """
+    if completed.shape != true.shape or len(true) < 2:
+        raise ValueError(
+            f"completed {tuple(completed.shape)} and true {tuple(true.shape)}: give both as (N, d), N >= 2."
+        )
+    own = (_table(completed, "completed") - _table(true, "true")).norm(dim=1).mean()
+    n = len(true)
+    return (n * energy_distance(completed, true) - 2 * float(own)) / (n - 1)
+
+
 def accuracy(train: Tensor, labels: Tensor, test: Tensor, labels_test: Tensor, masks=None) -> float:
     """Share of right answers on `test` (M, d) of a logistic regression fitted to `train` (N, d), columns standardised.
 

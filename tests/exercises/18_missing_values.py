@@ -58,7 +58,7 @@ wrong_3 = {
     DEF_3 + P + "return torch.where(seen, y, p)": "That is the prediction",
     DEF_3 + P + LOOP.replace("(p[seen] - p[i])", "(y[seen] - p[i])"): "not with the values of y",
     DEF_3 + "p = x @ torch.linalg.lstsq(x[seen], y[seen]).solution\n    " + LOOP: "Is there a constant",
-    DEF_3 + "return torch.where(seen, y, y[seen].mean())": "That is the mean.",
+    DEF_3 + "return torch.where(seen, y, y[seen].mean())": "whose prediction is nearest",
     DEF_3 + P + LOOP.replace("filled = y.clone()", "filled = p.clone()"): "stay as they were",
     DEF_3 + P + LOOP.replace("near[torch.randint(k, (1,))]", "near[0]"): "draws for itself",
     DEF_3

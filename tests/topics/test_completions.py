@@ -273,3 +273,32 @@ LABELS = torch.tensor([0, 1] * 3)
 def test_bad_input_is_told(wrong, words):
     with pytest.raises(ValueError, match=words):
         wrong()
+
+
+# ---------------------------------------------------------------- the energy distance without a row's own truth
+
+
+def test_energy_of_filling_is_the_mean_over_pairs_of_two_rows():
+    draw = torch.Generator().manual_seed(0)
+    c, x = (torch.randn(2, 12, 3, generator=draw, dtype=torch.float64)).unbind()
+    total = 0.0
+    for i in range(12):
+        for j in range(12):
+            if i != j:
+                total += 2 * (c[i] - x[j]).norm() - (c[i] - c[j]).norm() - (x[i] - x[j]).norm()
+    assert abs(cp.energy_of_filling(c, x) - float(total) / (12 * 11)) < 1e-12
+    with pytest.raises(ValueError, match="give both as"):
+        cp.energy_of_filling(c[:5], x)
+
+
+def test_energy_of_filling_is_0_on_average_for_true_draws_and_above_for_the_conditional_mean():
+    draw, by_draws, by_mean = torch.Generator().manual_seed(0), [], []
+    for _ in range(300):
+        seen = torch.randn(50, generator=draw)
+        lost, drawn = (0.8 * seen + 0.6 * torch.randn(50, generator=draw) for _ in range(2))
+        true = torch.stack([seen, lost], 1)
+        by_draws.append(cp.energy_of_filling(torch.stack([seen, drawn], 1), true))
+        by_mean.append(cp.energy_of_filling(torch.stack([seen, 0.8 * seen], 1), true))
+    by_draws, by_mean = torch.tensor(by_draws), torch.tensor(by_mean)
+    error = by_draws.std() / 300**0.5
+    assert abs(by_draws.mean()) < 4 * error and by_mean.mean() > 10 * error
