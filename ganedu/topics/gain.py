@@ -65,10 +65,12 @@ def chances(x: Tensor, share: float, mechanism: str, slope: float = 2.0) -> Tens
 
     u is 0 ("completely at random"), the row's first column ("given what is seen"), or the value itself ("given what is
     not"), each column standardised; so high values go missing. The first column itself never does. Raises ValueError
-    for a share that is not between 0 and 1, or an unknown mechanism. Source: the three cases, Rubin 1976 and Little
-    and Rubin 2019, section 1.3; the logistic form is ours.
+    for a table that is not (N, d), a share that is not between 0 and 1, or an unknown mechanism. Source: the three
+    cases, Rubin 1976 and Little and Rubin 2019, section 1.3; the logistic form is ours.
     """
     one_of(mechanism, MECHANISMS, "mechanism")
+    if x.ndim != 2:
+        raise ValueError(f"the table is {tuple(x.shape)}: give rows and columns (N, d).")
     if not 0 < share < 1:
         raise ValueError(f"share={share!r} does not fit: the share of values to hide, above 0 and below 1.")
     z = ((x - x.mean(0)) / x.std(0)).double()
