@@ -107,7 +107,7 @@ def test_the_gaussian_is_fitted_to_what_is_seen():
     model = holes.Gaussian(train, torch.rand(3000, 784) < 0.7, 3)
     assert torch.allclose(model.mean, mean, atol=0.04)
     assert (model.W @ model.W.T - W @ W.T).square().mean().sqrt() < 0.1 * (W @ W.T).square().mean().sqrt()
-    assert 0.02**2 < model.noise < 2.5 * 0.02**2  # what pairs of different rows disagree about is noise to it
+    assert 0.5 * 0.02**2 < model.noise < 2 * 0.02**2
 
 
 # -------------------------------------------------------------------------------------------------- networks and steps
@@ -190,7 +190,8 @@ def test_wrong_everywhere_by_hand():
     completions = torch.tensor([[[0.2, 0.2, 0.2, 0.2]], [[0.6, 0.6, 0.6, 0.6]]])
     true, mask = torch.tensor([[0.9, 0.8, 0.4, 0.9]]), torch.tensor([[False, False, False, True]])
     assert holes.wrong_everywhere(completions, true, mask).tolist() == [[True, False, False, False]]
-    assert holes.wrong_everywhere(completions, 1 - true - 0.2, mask, 0.2).tolist() == [[True, False, False, False]]
+    below = torch.tensor([[-0.1, 0.1, 0.4, -1.0]])
+    assert holes.wrong_everywhere(completions, below, mask, 0.2).tolist() == [[True, False, False, False]]
 
 
 # --------------------------------------------------------------------------------------------------------- bad input
