@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from ganedu import data, models
+from ganedu.course import stored
 from ganedu.data import to_uint8
-from ganedu.topics import gain, holes, vae
+from ganedu.topics import completions, gain, holes, vae
 
 N = 12
 
@@ -192,6 +194,23 @@ def test_wrong_everywhere_by_hand():
     assert holes.wrong_everywhere(completions, true, mask).tolist() == [[True, False, False, False]]
     below = torch.tensor([[-0.1, 0.1, 0.4, -1.0]])
     assert holes.wrong_everywhere(completions, below, mask, 0.2).tolist() == [[True, False, False, False]]
+
+
+# ----------------------------------------------------------------------------------------------------- what is stored
+
+
+def test_the_stored_networks_fill_as_the_table_says():
+    table = stored.table("18_holes")
+    digits = data.load("digits")
+    x = holes.table(digits.x_test)[: table["card"]["test"]]
+    G = stored.network(holes.Filler(784, 1, 128, fills=True), "18_holes", "GAIN")
+    E = stored.network(vae.Encoder(z_dim=16), "18_holes", "VAE/E")
+    G_vae = stored.network(models.DCGenerator(z_dim=16), "18_holes", "VAE/G")
+    for kind in holes.KINDS:
+        m = holes.holes(len(x), kind, 5)
+        for method, filled in (("GAIN", holes.by_gain(G, x, m)), ("VAE", holes.by_vae(E, G_vae, x, m))):
+            (row,) = [r for r in table["rows"] if (r["method"], r["holes"], r["seed"]) == (method, kind, 0)]
+            assert completions.rmse(filled[0], x, m) == pytest.approx(row["rmse"], abs=0.005)
 
 
 # --------------------------------------------------------------------------------------------------------- bad input
