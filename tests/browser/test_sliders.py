@@ -36,7 +36,10 @@ CASES = {
     "14_paired_translation": (1, [("p", "white in 100%"), ("weight λ", "λ = ∞"), ("step", "step 0:")]),
     "15_unpaired_translation": (2, [("k", "1 things"), ("cycle λ", "λ = 0"), ("noise", "noise 0.3")]),
     "16_restoration": (2, [("weight of b", "weight of b 1.00"), ("t", "t = 1.0")]),
-    "18_missing_values": (2, [("share missing", "share of 90 %"), ("percent missing", "50 % missing")]),
+    "18_missing_values": (
+        4,
+        [("share missing", "share of 90 %"), ("share lost", "80% lost"), ("completions", "50 times")],
+    ),
 }
 TURNS = turns.of_today(NOTEBOOKS, list(CASES))
 
