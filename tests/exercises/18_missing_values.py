@@ -29,6 +29,54 @@ wrong_1 = {
     "rows_left = 0.8": "not callable",
 }
 
+DEF_2 = "def correlation(completions):\n    "
+R_2 = "r = torch.stack([torch.corrcoef(t.T)[0, 1] for t in completions])\n    n = completions.shape[1]\n    "
+right_2 = [
+    DEF_2 + R_2 + "p = cp.rubin(r.atanh(), torch.full_like(r, 1 / (n - 3)), 0.9)\n"
+    "    return torch.stack([p.value, p.low, p.high]).tanh()",
+    DEF_2 + "import numpy as np\n    z = np.array([np.arctanh(np.corrcoef(t.numpy().T)[0, 1]) for t in completions])\n"
+    "    p = cp.rubin(z, np.full(len(z), 1 / (completions.shape[1] - 3)), level=0.9)\n"
+    "    return np.tanh([float(p.value), float(p.low), float(p.high)])",
+    DEF_2 + R_2 + "m, z = len(r), r.atanh()\n    B, W = z.var(), 1 / (n - 3)\n    T = W + (1 + 1 / m) * B\n"
+    "    t = stats.t.ppf(0.95, (m - 1) * (1 + W / ((1 + 1 / m) * float(B))) ** 2)\n"
+    "    half = t * T.sqrt()\n    return [math.tanh(z.mean() + s * half) for s in (0, -1, 1)]",
+    DEF_2 + "x = completions.float()\n    d = x - x.mean(1, keepdim=True)\n"
+    "    r = (d[..., 0] * d[..., 1]).sum(1) / (d[..., 0].square().sum(1) * d[..., 1].square().sum(1)).sqrt()\n"
+    "    p = cp.rubin(torch.atanh(r), torch.ones(len(r)) / (x.shape[1] - 3), level=0.9)\n"
+    "    return tuple(torch.tanh(v) for v in (p.value, p.low, p.high))",
+]  # fmt: skip
+POOL_2 = "p = cp.rubin({}, torch.full_like(r, {}), {})\n    return torch.stack([p.value, p.low, p.high]){}"
+
+
+def _pool(q, u, level="0.9", back=".tanh()"):
+    return DEF_2 + R_2 + POOL_2.format(q, u, level, back)
+
+
+wrong_2 = {
+    _pool("r", "1 / (n - 3)", back=""): "take artanh first",
+    _pool("r.atanh()", "1 / (n - 3)", back=""): "tanh brings them back",
+    _pool("r.atanh()", "(n - 3) ** -0.5"): "rubin wants its square",
+    _pool("r.atanh()", "1 / n"): "1 / (N − 3), N the rows of one",
+    _pool("r.atanh()", "1 / (len(r) * n - 3)"): "not of all",
+    _pool("r.atanh()", "1 / (n - 3)", "0.95"): "interval of 95 %",
+    _pool("r.atanh()", "1 / (n - 3)", "90"): "no probability",
+    _pool("r.atanh()", "1 / (n - 2)"): "one of each for every completion",
+    DEF_2 + R_2 + "z = r.atanh().mean()\n    half = 1.6449 / math.sqrt(n - 3)\n"
+    "    return math.tanh(z), math.tanh(z - half), math.tanh(z + half)": "between completions is left out",
+    DEF_2 + "x = completions.flatten(0, 1)\n    z = torch.corrcoef(x.T)[0, 1].atanh()\n"
+    "    half = 1.6449 / math.sqrt(len(x) - 3)\n    return [math.tanh(z + s * half) for s in (0, -1, 1)]":
+        "no larger sample",
+    DEF_2 + R_2 + "return r.mean()": "it should give",
+    DEF_2 + R_2 + "return float('nan'), 0.0, 1.0": "NaN",
+    DEF_2 + R_2 + "return 'r', 'low', 'high'": "it should give",
+    "correlation = 0.9": "not callable",
+    DEF_2 + "return cp.rubin(completions, completions)": "do not fit",
+    DEF_2 + "return [torch.corrcoef(t.T)[0, 1] for t in completions]": "it should give",
+    DEF_2 + "if len(completions) > 2:\n        return None\n    " + R_2
+    + POOL_2.format("r.atanh()", "1 / (n - 3)", "0.9", ".tanh()"): "it should give",
+    "correlation = lambda m, N: 0": "Keep the arguments",
+}  # fmt: skip
+
 DEF_3 = "def matched(x, y, seen, k=5):\n    "
 A = "A = torch.cat([x, torch.ones_like(x[:, :1])], 1)\n    "
 P = A + "p = A @ torch.linalg.lstsq(A[seen], y[seen]).solution\n    "
