@@ -29,9 +29,12 @@ from ganedu.report import summary
 from ganedu.runs import recipes
 from ganedu.topics import (
     augment,
+    completions,
     cyclegan,
     divergences,
     dynamics,
+    gain,
+    holes,
     infogan,
     latent,
     outlines,
@@ -171,6 +174,10 @@ def adam(*modules):
     return torch.optim.Adam([p for m in modules for p in m.parameters()], 1e-3)
 
 
+PIXELS = rows(N, 784).sigmoid()
+SHOWN = torch.arange(N * 784).view(N, 784) % 3 > 0
+
+
 @seeded
 def scene(n=N):
     return cyclegan.draw(n, "white", 0)
@@ -213,6 +220,11 @@ ANYWHERE = {
     cyclegan.recognise: lambda net, x: tuple(cyclegan.recognise(net(judge(12, 3, 32)), x(images(channels=3, side=32)))),
     cyclegan.score: lambda net, x: cyclegan.score(
         net(judge(12, 3, 32)), net(images(channels=3, side=32)), {k: x(v) for k, v in scene().items()}
+    ),
+    gain.complete: lambda net, x: gain.complete(net(gain.Player(3, fills=True)), x(A[None]), x(SEEN[None])),
+    holes.by_gain: lambda net, x: holes.by_gain(net(holes.Filler(784, 1, 4, fills=True)), x(PIXELS), x(SHOWN), 2),
+    holes.by_vae: lambda net, x: holes.by_vae(
+        net(vae.Encoder(28, 1, Z, 2).eval()), net(models.DCGenerator(28, 1, Z, 2).eval()), x(PIXELS), x(SHOWN), 2, 2
     ),
     vae.bound: lambda net, x: vae.bound(x(images()), net(encoder()), net(G()), 0.5),
     scarce.score: lambda net, x: scarce.score(net(judge()), moved(data_set(), x)),
@@ -305,6 +317,12 @@ def autoencoding(to):
     return vae.vae_step(images().to(to), E=e, G=g, opt=adam(e, g))
 
 
+def masked_autoencoding(to):
+    e, g = encoder().to(to), G().to(to)
+    seen = (images() > 0).float().to(to)
+    return holes.masked_vae_step(images().to(to), seen, E=e, G=g, opt=adam(e, g))
+
+
 def vae_gan(to):
     p = players(to, E=encoder())
     return vae.vae_gan_step(images().to(to), **p, opt_E=adam(p["E"]))
@@ -345,6 +363,16 @@ def regressing(to):
     return restoration.pixel_step(images().to(to), images().to(to), G=g, opt_G=adam(g))
 
 
+def gaining(to):
+    g, d = gain.Player(3, fills=True).to(to), gain.Player(3).to(to)
+    return gain.gain_step(A[None].to(to), SEEN[None].to(to), G=g, D=d, opt_G=adam(g), opt_D=adam(d))
+
+
+def practising(to):
+    g = gain.Player(3, fills=True).to(to)
+    return gain.practice_step(A[None].to(to), SEEN[None].to(to), G=g, opt_G=adam(g))
+
+
 def half(to):
     return D().to(to), images().to(to)
 
@@ -363,6 +391,8 @@ TOGETHER = {
     infogan.infogan_step: coded,
     vae.vae_step: autoencoding,
     vae.vae_gan_step: vae_gan,
+    gain.gain_step: gaining, gain.practice_step: practising,
+    holes.masked_vae_step: masked_autoencoding,
     pix2pix.pix2pix_step: translating,
     cyclegan.cyclegan_step: cycling,
     perceptual.autoencoder_step: again,
@@ -442,6 +472,8 @@ def scenes(x):
 
 A, B = rows(), rows(50, shift=0.3)
 P, CELLS = A.softmax(1), worth.cells(densities.ring(), 3, 2)
+SEEN = torch.arange(180).view(60, 3) % 4 > 0
+FILLED = torch.where(SEEN, A, torch.stack([A / 2, -A]))
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
     augment.augment: plain(augment.augment, images(), p=0.5),
@@ -471,6 +503,22 @@ TENSORS = {
     densities.masses: plain(densities.masses, P * 10, 0.1),
     densities.check_masses: plain(densities.check_masses, P, Q),
     densities.jsd: plain(densities.jsd, P, Q),
+    completions.rmse: plain(completions.rmse, FILLED, A, SEEN),
+    completions.spread_kept: plain(completions.spread_kept, FILLED, A, SEEN),
+    completions.energy_distance: plain(completions.energy_distance, A, B),
+    completions.energy_of_filling: plain(completions.energy_of_filling, FILLED[0], A),
+    completions.accuracy: lambda x: completions.accuracy(
+        x(A), x(labels(60)), x(A), x(labels(60)), masks=(x(SEEN), x(SEEN))
+    ),
+    completions.rubin: lambda x: tuple(completions.rubin(x(A[:5]), x(A[:5].exp()))),
+    completions.means: plain(completions.means, FILLED),
+    completions.slopes: plain(completions.slopes, FILLED, 0, [1, 2]),
+    completions.slope_bias: plain(completions.slope_bias, FILLED, A, 0, [1]),
+    completions.covered: lambda x: tuple(
+        completions.covered([completions.rubin(x(A[:5]), x(A[:5].exp()))], x(A[0]))
+    ),
+    completions.within_range: plain(completions.within_range, FILLED, A, SEEN),
+    completions.apart: plain(completions.apart, FILLED, SEEN),
     divergences.exact: at(divergences.exact, P, Q),
     divergences.bound: at(divergences.bound, -P, P, Q),
     divergences.wasserstein1: plain(divergences.wasserstein1, P, Q, 0.1),
@@ -491,6 +539,25 @@ TENSORS = {
         entanglement.MutualInformation(x(A[:2].abs()), x(A[0].abs() + 1))
     ),
     entanglement.dci: plain(entanglement.dci, A[:3].abs()),
+    holes.table: lambda x: holes.table(x(images(side=28))),
+    holes.pictures: lambda x: holes.pictures(x(PIXELS)),
+    holes.seen_means: lambda x: holes.seen_means(x(PIXELS), x(SHOWN)),
+    holes.by_mean: lambda x: holes.by_mean(x(PIXELS), x(SHOWN), x(PIXELS), x(SHOWN)),
+    holes.by_nearest: lambda x: holes.by_nearest(x(PIXELS), x(SHOWN), x(PIXELS), x(SHOWN), 2),
+    holes.labelled: lambda x: holes.labelled(x(images(side=28)), [""] * N),
+    holes.wrong_everywhere: lambda x: holes.wrong_everywhere(x(PIXELS[None] / 3), x(PIXELS), x(SHOWN)),
+    holes.fit_gain: lambda x: [
+        *holes.fit_gain(x(PIXELS[None]), x(SHOWN[None]), steps=1, batch=4, width=4).parameters()
+    ],
+    holes.fit_vae: lambda x: [*holes.fit_vae(x(PIXELS), x(SHOWN), steps=1, batch=4, z_dim=Z)[1].parameters()],
+    gain.chances: lambda x: [gain.chances(x(A), 0.3, way) for way in gain.MECHANISMS],
+    gain.hide: plain(gain.hide, A, 0.3, "given what is not"),
+    gain.prepare: lambda x: tuple(gain.prepare(x(A), SEEN)),
+    gain.restore: lambda x: gain.restore(gain.prepare(x(A), x(SEEN)), x(A)),
+    gain.with_noise: plain(gain.with_noise, A, SEEN),
+    gain.fit: lambda x: gain.fit(x(A[None]), x(SEEN[None]), steps=2, every=1, batch=4)[1:],
+    gain.fill_by: lambda x: gain.fill_by(gain.practice_step, x(A), x(SEEN[None]), steps=2, every=1, batch=4),
+    gain.fill: lambda x: gain.fill(x(A), x(SEEN), "mean"),
     latent.lerp: plain(latent.lerp, A[0], A[1], torch.tensor([0.1, 0.7])),
     latent.slerp: lambda x: latent.slerp(x(A[0]), x(A[1]), torch.tensor([0.1, 0.7])),
     latent.direction: lambda x: [latent.direction(x(A), x(y)) for y in (A[:, 0], A[:, 0] > 0)],
@@ -589,6 +656,8 @@ MODULES = {
     reader.Reader: (a_reader, images(channels=3)),
     infogan.CodedGenerator: (lambda: infogan.CodedGenerator(G(), infogan.Code(2, 1)), rows(N, Z)),
     infogan.CodedDiscriminator: (lambda: infogan.CodedDiscriminator(D(), infogan.Code(2, 1)), images()),
+    gain.Player: (lambda: gain.Player(3, fills=True), A[None], SEEN[None]),
+    holes.Filler: (lambda: holes.Filler(3, 1, 4, fills=True), A[None], SEEN[None]),
     vae.Encoder: (lambda: vae.Encoder(SIDE, 1, Z, 2), images()),
     pix2pix.UNet: (lambda: pix2pix.UNet(1, 4, z_dim=2), mask()),
     pix2pix.PatchDiscriminator: (lambda: pix2pix.PatchDiscriminator(1, 4), images(), mask()),

@@ -15,10 +15,10 @@ import torch
 
 from ganedu import models, steps
 from ganedu.course import notebooks
-from ganedu.topics import cyclegan, infogan, perceptual, pix2pix, restoration, vae
+from ganedu.topics import cyclegan, gain, infogan, perceptual, pix2pix, restoration, vae
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob(notebooks.PATTERN))
-ROOMS = (steps, cyclegan, infogan, perceptual, pix2pix, restoration, vae)
+ROOMS = (steps, cyclegan, gain, infogan, perceptual, pix2pix, restoration, vae)
 N, CLASSES, Z, ROUNDS = 6, 3, 4, 3
 
 
@@ -107,11 +107,19 @@ def regression() -> dict:
     return {"G": G, "opt_G": torch.optim.Adam(G.parameters(), 1e-2)}
 
 
+def table_fillers() -> dict:
+    """GAIN's players of tables with five columns, in two worlds and float64."""
+    torch.manual_seed(0)
+    G, D = gain.Player(5, 2, fills=True).double(), gain.Player(5, 2).double()
+    opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-2) for m in (G, D))
+    return {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D, "alpha": 10.0, "game": 0.5}
+
+
 def team(name: str, conditional: bool) -> dict:
     """The players of the package's step of that name, and z_dim where it draws z itself."""
     others = {
         "vae_step": vae_players, "pix2pix_step": translators, "cyclegan_step": two_way_translators,
-        "autoencoder_step": drawers, "restore_step": restorers, "pixel_step": regression,
+        "autoencoder_step": drawers, "restore_step": restorers, "pixel_step": regression, "gain_step": table_fillers,
     }  # fmt: skip
     if name in others:
         return others[name]()
@@ -127,6 +135,8 @@ def play(step, name: str, conditional: bool) -> tuple[list[dict], dict]:
         batch = (x_real, labels) if conditional else (x_real,)
         if name in ("pix2pix_step", "cyclegan_step", "restore_step", "pixel_step"):
             batch = (x_real, torch.rand(N, 1, 16, 16))
+        if name == "gain_step":
+            batch = (torch.rand(2, N, 5), torch.rand(2, N, 5) < 0.7)
         records.append(step(*batch, **game))
     return records, game
 
@@ -152,9 +162,9 @@ def test_the_notebooks_step_is_the_packages(written, name, double):
     assert any(not torch.equal(a, b) for a, b in zip(game["G"].parameters(), before["G"].parameters(), strict=True))
 
 
-def test_notebooks_1_4_and_11_to_16_write_their_steps_out():
+def test_notebooks_1_4_11_to_16_and_18_write_their_steps_out():
     ids = {p.id for p in written_out()}
     assert {"01_minimax_game-train_step", "04_conditional_gan-cgan_step"} <= ids
     assert {"11_latent_space-infogan_step", "12_vae_and_gan-vae_step", "14_paired_translation-pix2pix_step"} <= ids
     assert {"13_perceptual_losses-autoencoder_step", "15_unpaired_translation-cyclegan_step"} <= ids
-    assert {"16_restoration-pixel_step", "16_restoration-restore_step"} <= ids
+    assert {"16_restoration-pixel_step", "16_restoration-restore_step", "18_missing_values-gain_step"} <= ids

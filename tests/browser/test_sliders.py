@@ -38,6 +38,10 @@ CASES = {
     "15_unpaired_translation": (2, [("k", "1 things"), ("cycle λ", "λ = 0"), ("noise", "noise 0.3")]),
     "16_restoration": (2, [("weight of b", "weight 1.00 of b"), ("t", "t = 1.0")]),
     "17_more_training_data": (4, [("n", "200 images a class"), ("share", "share 100%"), ("fakes", "100 fakes")]),
+    "18_missing_values": (
+        4,
+        [("share missing", "share of 90 %"), ("share lost", "80% lost"), ("completions", "50 times")],
+    ),
 }
 TURNS = turns.of_today(NOTEBOOKS, list(CASES))
 
