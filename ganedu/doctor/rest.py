@@ -212,8 +212,8 @@ def latents_met(case):
         raise Skip("it keeps no statistics of late steps, or latents are few numbers")
     n, given, means = len(z), z.flatten(1).double().cpu(), h.mean(2).t().double().cpu()
     basis = torch.cat([given, torch.ones(n, 1)], 1).double()
-    if n < 2 * basis.shape[1] or means.shape[1] < given.shape[1]:
-        raise Skip("too few latents or channels")
+    if n < 2 * basis.shape[1] or means.shape[1] < given.shape[1] or not means.isfinite().all():
+        raise Skip("too few latents or channels, or values that are not finite")
     weights = torch.linalg.lstsq(basis, means).solution
     if float((basis @ weights - means).norm() / means.norm()) > 0.01:
         raise Skip("it does not stand behind a linear layer of the latents")
