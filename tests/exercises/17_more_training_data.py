@@ -27,11 +27,12 @@ wrong_1 = {
     DEF_W
     + "with torch.no_grad():\n        return (1 - share) * loss_real.mean() + share * loss_fake.mean()": "no slope",
     W + "[(1 - share) * loss_real.mean(), share * loss_fake.mean()]": "it should give one number",
-    W + "loss_real * (1 - share) + loss_fake * share": "in `weighted",
+    W + "loss_real * (1 - share) + loss_fake * share": "it should give one number",
     W + "float('nan')": "NaN comes of",
     W + "'half'": "it should give",
     W + "torch.tensor(3.0)": "weighted mean of two means",
-    DEF_W + "if len(loss_real) == len(loss_fake):\n        return 3.0": "None",
+    DEF_W
+    + "if share < 0.9:\n        return (1 - share) * loss_real.mean() + share * loss_fake.mean()": "it gives None",
     "weighted = 0.5": "not callable",
     "weighted = lambda loss_real, loss_fake: loss_real.mean()": "Keep the arguments",
     DEF_W + "loss_real.mul_(1 - share)\n    return loss_real.mean() + share * loss_fake.mean()": "in-place",
@@ -93,8 +94,8 @@ wrong_3 = {
     DEF_3 + NP + ENDS + "return [float(np.exp(np.interp(right, curve, np.log(ns)))), 1.0]": "it should give one number",
     DEF_3 + ENDS + "return float('nan')": "NaN comes of",
     DEF_3 + NP + "if right > curve[-1]:\n        return None\n    if right < curve[0]:\n        return 0.0\n"
-    "    return float(np.exp(np.interp(right, curve, np.log(ns))))": "None",
-    "images_worth = lambda right, ns, curve: ns.log().exp()": "where a tensor is needed",
+    "    return float(np.exp(np.interp(right, curve, np.log(ns))))": "it gives None",
+    "images_worth = lambda right, ns, curve: ns.log().exp()": "'tuple' object has no",
     "images_worth = lambda right, ns, curve: '30 images'": "it should give",
     "images_worth = 30": "not callable",
     "images_worth = lambda right, ns: 0.0": "Keep the arguments",
