@@ -24,7 +24,7 @@ wrong_1 = {
     ONE + "float('nan')": "NaN comes of",
     ONE + "str((1 - share) ** d)": "it gives '0.8'",
     ONE + "[(1 - share)] * d": "it should give one number",
-    ONE + "(1 - share) ** d if d < 3 else None": "None",
+    ONE + "(1 - share) ** d if d < 3 else None": "gives None",
     "rows_left = lambda share: 1 - share": "Keep the arguments",
     "rows_left = 0.8": "not callable",
 }
@@ -67,7 +67,7 @@ wrong_2 = {
     "    half = 1.6449 / math.sqrt(len(x) - 3)\n    return [math.tanh(z + s * half) for s in (0, -1, 1)]":
         "no larger sample",
     DEF_2 + R_2 + "return r.mean()": "it should give",
-    DEF_2 + R_2 + "return float('nan'), 0.0, 1.0": "NaN",
+    DEF_2 + R_2 + "return float('nan'), 0.0, 1.0": "NaN comes of",
     DEF_2 + R_2 + "return 'r', 'low', 'high'": "it should give",
     "correlation = 0.9": "not callable",
     DEF_2 + "return cp.rubin(completions, completions)": "do not fit",
