@@ -23,7 +23,7 @@ wrong_1 = {
     W + "(loss_real.mean() + loss_fake.mean()) / 2": "Where is share?",
     W + "torch.cat([(1 - share) * loss_real, share * loss_fake]).mean()": "Weigh the two means",
     W + "((1 - share) * loss_real.mean() + share * loss_fake.mean()).item()": "slope is cut off",
-    W + "(1 - share) * loss_real.mean() + share * loss_fake.mean().detach()": "slope",
+    W + "(1 - share) * loss_real.mean() + share * loss_fake.mean().detach()": "it has no slope",
     DEF_W
     + "with torch.no_grad():\n        return (1 - share) * loss_real.mean() + share * loss_fake.mean()": "no slope",
     W + "[(1 - share) * loss_real.mean(), share * loss_fake.mean()]": "it should give one number",
@@ -59,7 +59,7 @@ wrong_2 = {
     DEF_2 + "return (p * world / shown).softmax(1)": "softmax takes logarithms",
     DEF_2 + "return rare.reweighed(p, world - shown + 1)": "factor of class c",
     DEF_2 + "return rare.reweighed(p, world / shown).argmax(1)": "it should give a tensor (1, 2)",
-    DEF_2 + "return p * float('nan')": "NaN",
+    DEF_2 + "return p * float('nan')": "NaN comes of",
     DEF_2 + "p *= world / shown\n    return p / p.sum(1, keepdim=True)": "changes p itself",
     "back = lambda p, world: p": "Keep the arguments",
     "back = 'Bayes'": "not callable",
