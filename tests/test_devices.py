@@ -471,7 +471,7 @@ def scenes(x):
 
 
 A, B = rows(), rows(50, shift=0.3)
-P, CELLS = A.softmax(1), worth.cells(densities.ring(), 3, 2)
+CHANCES, CELLS = A.softmax(1), worth.cells(densities.ring(), 3, 2)
 SEEN = torch.arange(180).view(60, 3) % 4 > 0
 FILLED = torch.where(SEEN, A, torch.stack([A / 2, -A]))
 TENSORS = {
@@ -479,9 +479,9 @@ TENSORS = {
     augment.augment: plain(augment.augment, images(), p=0.5),
     rare.recipe: lambda x: [*rare.recipe("weights in D's loss", x(torch.ones(2) / 2)).values()],
     rare.probabilities: lambda x: rare.probabilities(x(images()), x(labels()), x(images()), torch.ones(3), steps=2),
-    rare.reweighed: plain(rare.reweighed, P, torch.ones(3)),
-    **{f: plain(f, P, labels(60), (1,), torch.ones(3) / 3) for f in (rare.scores, rare.reliability)},
-    rare.traded: plain(rare.traded, P, labels(60), (1,), torch.ones(3) / 3, (0.5, 2.0)),
+    rare.reweighed: plain(rare.reweighed, CHANCES, torch.ones(3)),
+    **{f: plain(f, CHANCES, labels(60), (1,), torch.ones(3) / 3) for f in (rare.scores, rare.reliability)},
+    rare.traded: plain(rare.traded, CHANCES, labels(60), (1,), torch.ones(3) / 3, (0.5, 2.0)),
     **{f: lambda x, f=f: f(x(A[:, :2]), CELLS) for f in (worth.shares, worth.quantile_error)},
     worth.mean_error: lambda x: worth.mean_error(x(A[:, :2]), densities.ring()),
     worth.train: lambda x: worth.train(x(A[None, :, :2]), stops=(2,), n_samples=9, width=4)[2],
@@ -847,6 +847,7 @@ def test_widgets_show_what_is_there(device):
 ELSEWHERE = {  # public functions without a case above: why
     "doctor.players.takes_labels": "reads a signature", "doctor.players.unwrapped": "gives a network back",
     "doctor.wiring.normed": "looks at a layer's hooks",
+    "doctor.rest.batches_counted": "reads counters", "doctor.rest.sound": "asked by the doctor, below",
     "doctor.patients.leaky_end": "changes a layer", "doctor.patients.stride_left_at_one": "changes a layer",
     "doctor.patients.one_adam": "makes an optimiser", "doctor.patients.both_for_D": "makes an optimiser",
     "models.n_parameters": "counts", "metrics.judges.train_judge": "test_a_judge_is_trained_where_the_images_are",
