@@ -92,6 +92,11 @@ def test_a_share_lies_between(share):
         gain.hide(linear(), share, gain.MECHANISMS[0])
 
 
+def test_several_tables_at_once_are_refused():
+    with pytest.raises(ValueError, match=r"the table is \(2, 300, 4\): give rows and columns"):
+        gain.hide(linear().expand(2, -1, -1), 0.2, gain.MECHANISMS[0])
+
+
 def test_an_unknown_mechanism_is_told_the_nearest():
     with pytest.raises(ValueError, match="unknown mechanism 'at random'"):
         gain.chances(linear(), 0.2, "at random")
