@@ -220,11 +220,13 @@ def with_noise(x: Tensor, m: Tensor) -> Tensor:
 def gain_step(x, m, *, G, D, opt_G, opt_D, alpha=100.0, hint_rate=0.9, untold=0.5, game=1.0):
     """One round of GAIN: D learns which values of a filled table were seen; G learns to fill so that D cannot tell.
 
-    x and m (W, N, d). The hint tells D the truth about a value with chance `hint_rate`, `untold` otherwise: 1/2 in the
-    paper, 0 in the authors' code. D's loss is the cross-entropy of m, in nats a value; G's is game E[-(1 - m) log D] +
-    alpha times its mean squared error where x is seen. game = 0 takes D's word out and changes nothing else; settings
-    may be (W, 1, 1), one a world, all but alpha. Returns {"loss_D", "loss_G", "error"}, means over worlds, detached.
-    Source: Yoon et al. 2018, section 4 and algorithm 1; D is asked about every value, as in their code.
+    x and m (W, N, d). The hint tells D the truth about a value with chance `hint_rate`, `untold` otherwise. The paper's
+    hint leaves out one value a row, as 1/2, and both losses count that value alone; the authors' code has the rate 0.9
+    and untold = 0, and all values count, as they do here. D's loss is the cross-entropy of m, in nats a value; G's is
+    game E[-(1 - m) log D] + alpha times its mean squared error where x is seen. game = 0 takes D's word out and changes
+    nothing else; settings may be (W, 1, 1), one a world, all but alpha. Returns {"loss_D", "loss_G", "error"}, means
+    over worlds, detached.
+    Source: Yoon et al. 2018, section 4 and algorithm 1, and the authors' code.
     """
     m = m.to(x.dtype)
     told = (torch.rand_like(x) < hint_rate).to(x.dtype)
