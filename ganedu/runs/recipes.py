@@ -124,7 +124,7 @@ def arguments(settings: dict) -> dict:
 
 
 def balance(images: Images) -> str:
-    """One line on classes that are far from equally many, to train on; "" where the rarest has over a third of the most.
+    """One line on classes that are far from equally many, to train on; "" where the rarest has a third of the most.
 
     Names the rarest and the commonest with their counts, says where a class has one image, and points to notebook 17.
     """
