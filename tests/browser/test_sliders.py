@@ -1,6 +1,6 @@
 """Notebooks in JupyterLab in a real browser: questions answered, and sliders that move their picture.
 
-Of four notebooks by turns (`turns`) the cells are run that their widgets need, by the syntax trees; each runs whole,
+Of a few notebooks by turns (`turns`) the cells are run that their widgets need, by the syntax trees; each runs whole,
 once, outside the browser.
 """
 

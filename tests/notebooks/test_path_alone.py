@@ -12,7 +12,7 @@ from ganedu.course import path as paths
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob(notebooks.PATTERN))
-TURNS = turns.of_today(FOLDER, [p.stem for p in NOTEBOOKS], at_most=2, meant=())
+TURNS = turns.of_today(FOLDER, [p.stem for p in NOTEBOOKS], meant=())
 
 
 def printed(cell) -> str:

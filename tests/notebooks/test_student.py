@@ -45,8 +45,8 @@ def test_a_few_by_turns_all_within_a_round():
 
 def test_what_must_run_and_what_changed_come_first():
     names = ["01_x", "02_x", "03_dcgan", "04_x", "05_x", "06_x"]
-    assert turns.chosen(names, {"05_x"}, "00000001aa") == ["03_dcgan", "05_x", "02_x", "04_x"]
-    many = turns.chosen(names, {"01_x", "02_x", "04_x", "05_x", "06_x"}, "00000004aa")
+    assert turns.chosen(names, {"05_x"}, "00000001aa", 4) == ["03_dcgan", "05_x", "02_x", "04_x"]
+    many = turns.chosen(names, {"01_x", "02_x", "04_x", "05_x", "06_x"}, "00000004aa", 4)
     assert many == ["03_dcgan", "05_x", "06_x", "01_x"], "never more than four, and not always the same"
 
 
@@ -71,4 +71,4 @@ def test_changed_is_what_differs_from_the_commit_before(tmp_path):
     commit()
     write("05_x", "1")  # not added
     write("01_x", "2")  # not committed
-    assert {"01_x", "03_x", "05_x"} < set(turns.of_today(tmp_path, names))
+    assert {"01_x", "03_x", "05_x"} < set(turns.of_today(tmp_path, names, at_most=4))
