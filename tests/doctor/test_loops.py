@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ganedu import data, doctor
-from ganedu.doctor import examine, rest, watch
+from ganedu.doctor import examine, records, rest, watch
 
 Z, N = 8, 48
 X = data.load("digits", image_size=8).x[:512].float() / 127.5 - 1
@@ -633,7 +633,7 @@ def test_d_rests_where_its_gradient_and_g_s_cancel():
         (loss + chances(D(x), 1) + chances(D(f), 0) if both else loss).backward()
         paid = -math.log(p) - math.log(1 - p), -math.log(p)
         history = of_last(loss_D=(1.386, paid[0]), loss_G=(0.69, paid[1]))
-        return left_behind(rest.pulled, G=G, D=D, x_real=X[:256], z_dim=Z, history=history)
+        return left_behind(records.pulled, G=G, D=D, x_real=X[:256], z_dim=Z, history=history)
 
     assert keeping(2 / 3, both=False) == ["leftover_gradient"]
     assert keeping(2 / 3, both=True) == [] == keeping(1 / 2, both=False)
@@ -668,7 +668,7 @@ def test_what_no_sound_loss_would_cost(real, fake, loss_D, loss_G, found):
     torch.manual_seed(0)
     case = doctor.Case(None, None, D_ends="Addmm", history=of_last(loss_D=loss_D, loss_G=loss_G))
     case.d_real, case.d_fake = (torch.full((64, 1), d) for d in (real, fake))
-    assert [f[0] for f in rest.recorded_forms(case)] == found
+    assert [f[0] for f in records.recorded_forms(case)] == found
 
 
 def test_a_softmax_at_d_s_end_is_a_remark():
@@ -710,7 +710,7 @@ def test_what_records_and_slopes_say_of_a_penalty(D, begun, late, found):
     seen = examine(**material).case
     apart = -abs(float(seen.d_real.mean() - seen.d_fake.mean()))
     history = of_last(loss_D=(begun, apart if late is None else apart + late), loss_G=(0.0, 1.0))
-    assert left_behind(rest.critics, **material, history=history) == found
+    assert left_behind(records.critics, **material, history=history) == found
 
 
 def test_samples_that_enter_d_in_another_form():
@@ -728,7 +728,7 @@ def test_samples_that_enter_d_in_another_form():
             adam.step()
         last = loss.item(), bce(D(show_fake(G(noise(256)))), 1).item()
         history = of_last(loss_D=(1.386, last[0]), loss_G=(0.69, last[1]))
-        return left_behind(rest.shown_otherwise, G=G, D=D, x_real=X[:256], z_dim=Z, history=history)
+        return left_behind(records.shown_otherwise, G=G, D=D, x_real=X[:256], z_dim=Z, history=history)
 
     assert trained() == []
     assert trained(show_fake=lambda f: f / 127.5 - 1) == ["range_mismatch"]
