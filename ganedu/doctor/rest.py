@@ -77,10 +77,11 @@ def unheld(case):
 
 
 def resting(case):
-    """Layers that look as they are drawn, in a network whose others do not."""
+    """Layers that look as they are drawn, in a network whose others do not; none that an optimiser given has moved."""
     older(case)
+    moved = {id(p) for o in case.optimisers.values() for p, state in o.state.items() if state}
     for name, network in _players(case):
-        fresh = {k: _as_drawn(m) for k, m in network.named_modules() if _tells(m)}
+        fresh = {k: id(m.weight) not in moved and _as_drawn(m) for k, m in network.named_modules() if _tells(m)}
         fresh = {k: f for k, f in fresh.items() if f is not None}
         if len(fresh) > 1 and all(fresh.values()):
             yield "not_updated", f"All weights of {name} look as they are drawn, after {case.steps:.0f} steps."

@@ -494,6 +494,28 @@ def test_a_layer_that_forward_skips_is_seen_without_the_step():
     assert "part_never_moves" not in [f.key for f in examine(**{**loop(), "step": None})]
 
 
+@pytest.mark.parametrize("stepped", [True, False])
+def test_weights_that_rest_at_the_ends_they_are_clipped_to(stepped):
+    """Real images brighter than all fakes push each weight to the same end again and again."""
+    G, D = gen(), Flat(nn.Linear(64, 1, bias=False))
+    nn.init.constant_(D[0].weight, 0.01)
+    opt_G, opt_D = (torch.optim.RMSprop(m.parameters(), 1e-3) for m in (G, D))
+
+    def step(x):
+        opt_D.zero_grad()
+        (score(D(x), 1) + score(D(G(noise(len(x))).detach()), 0)).backward()
+        if stepped:
+            opt_D.step()
+        with torch.no_grad():
+            D[0].weight.clamp_(-0.01, 0.01)
+        opt_G.zero_grad()
+        score(D(G(noise(len(x)))), 1).backward()
+        opt_G.step()
+
+    keys = [f.key for f in examine(G=G, D=D, step=step, x_real=X[:256] + 3, z_dim=Z, history=RISE)]
+    assert "range_mismatch" in keys and ("not_updated" in keys) is not stepped
+
+
 # --------------------------------------------------------------------------------------- what a run has left behind
 
 
@@ -521,6 +543,21 @@ def test_weights_that_no_optimiser_holds():
     assert left_behind(rest.unheld, **material, opt_G=half, opt_D=whole) == ["not_updated"]
     average = {**material, "G": gen()}  # the optimiser holds that of which it is the average
     assert left_behind(rest.unheld, **average, opt_G=opt_G, opt_D=whole) == []
+
+
+def test_weights_that_an_optimiser_moves_may_look_as_they_are_drawn():
+    """As DCGAN's do, where a loss soon becomes flat."""
+    G, D = gen(width=128), dis()
+    nn.init.normal_(G[3].weight, 0, 0.02)
+    with torch.no_grad():
+        for layer in (G[0], G[1], D[0]):
+            layer.weight.mul_(1.1)
+    opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-6) for m in (G, D))
+    material = {"G": G, "D": D, "x_real": X[:256], "z_dim": Z, "history": RISE, "opt_G": opt_G, "opt_D": opt_D}
+    assert left_behind(rest.resting, **material) == ["part_never_moves"]
+    G(noise(N)).mean().backward()
+    opt_G.step()
+    assert left_behind(rest.resting, **material) == []
 
 
 def test_weights_as_they_are_drawn():
