@@ -1,8 +1,9 @@
 """The doctor's checks of what comes out, one symptom each: functions of a `doctor.Case`, they yield (key, seen).
 
 They look at data, networks, samples and records, never at a name; those of the step are in `ganedu.doctor.wiring`,
-those of a run whose step was not watched in `ganedu.doctor.rest`. A check raises `Skip` where it lacks material. Where
-it sees less than would make a run sick it yields a third item, the lesser kind: (key, seen, "remark").
+those of a run whose step was not watched in `ganedu.doctor.rest` (what its networks keep) and `ganedu.doctor.records`.
+A check raises `Skip` where it lacks material. Where it sees less than would make a run sick it yields a third item, the
+lesser kind: (key, seen, "remark").
 """
 
 import math
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..metrics import auc, nearest
-from . import rest, wiring
+from . import records, rest, wiring
 from .outputs import as_rows, nearest_other, pixel_correlation
 from .players import INPLACE
 from .rest import EARLY
@@ -279,4 +280,5 @@ CHECKS = (raises, wiring.updates, wiring.gradients_left_over, wiring.signs, wiri
           wiring.fixed_noise, wiring.latents, wiring.label_leak, wiring.mode_of_players, wiring.mixed_batches,
           wiring.sigmoid_twice, wiring.limit_on_the_slope, wiring.penalties, shape, structure, few_images, value_range,
           bounds, normalised_output, frame, condition, wiring.gradient_sizes, balance,
-          collapse, memorised, statistics, wild, kept_graphs, oscillation, *rest.CHECKS)  # fmt: skip
+          collapse, memorised, statistics, wild, kept_graphs, oscillation, *rest.CHECKS,
+          *records.CHECKS)  # fmt: skip

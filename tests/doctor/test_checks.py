@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ganedu import doctor, losses, models
-from ganedu.doctor import checks, examine, outputs, patients, rest, watch, wiring
+from ganedu.doctor import checks, examine, outputs, patients, records, watch, wiring
 
 
 def case(**parts) -> doctor.Case:
@@ -43,11 +43,11 @@ def test_structure_of_images_and_noise():
 
 
 def test_two_players_who_both_have_what_they_want():
-    found = [f[0] for f in rest.records(case(history={"loss_D": [0.01] * 60, "loss_G": [-7.0] * 60}))]
+    found = [f[0] for f in records.records(case(history={"loss_D": [0.01] * 60, "loss_G": [-7.0] * 60}))]
     assert found == ["cooperation"]
-    assert not list(rest.records(case(history={"loss_D": [0.01] * 60, "loss_G": [7.0] * 60})))
+    assert not list(records.records(case(history={"loss_D": [0.01] * 60, "loss_G": [7.0] * 60})))
     with pytest.raises(watch.Skip, match="no records"):
-        list(rest.records(case()))
+        list(records.records(case()))
 
 
 def test_stale_statistics_and_eval_mode():
@@ -216,5 +216,5 @@ def test_the_records_tell_the_form_of_a_loss(end, real, fake, loss_D, loss_G, fo
     history = {"loss_D": [loss_D] * 240, "loss_G": [loss_G] * 240}
     d_real, d_fake = (torch.full((64, 1), d) for d in (real, fake))
     seen = case(D_ends=end, d_real=d_real, d_fake=d_fake, history=history)
-    assert [f[0] for f in rest.recorded_forms(seen)] == found
-    assert not found or doctor.Finding(*next(rest.recorded_forms(seen))).sick
+    assert [f[0] for f in records.recorded_forms(seen)] == found
+    assert not found or doctor.Finding(*next(records.recorded_forms(seen))).sick

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ganedu import doctor
-from ganedu.doctor import FINDINGS, Finding, Report, checks, rest, wiring
+from ganedu.doctor import FINDINGS, Finding, Report, checks, records, rest, wiring
 from ganedu.doctor.findings import TABLE
 
 ALL = [Finding(key, "seen", kind) for kind, rows in TABLE.items() for key in rows]
@@ -64,5 +64,5 @@ def test_a_kind_that_the_table_does_not_hold_is_an_error():
 
 
 def test_checks_find_what_the_table_holds_and_nothing_else():
-    sources = "".join(map(inspect.getsource, (checks, rest, wiring)))
+    sources = "".join(map(inspect.getsource, (checks, records, rest, wiring)))
     assert set(re.findall(r'yield\s*\(?\s*"(\w+)"', sources)) == set(FINDINGS)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ganedu import data, doctor
-from ganedu.doctor import examine, rest, watch
+from ganedu.doctor import examine, records, rest, watch
 
 Z, N = 8, 48
 X = data.load("digits", image_size=8).x[:512].float() / 127.5 - 1
@@ -494,6 +494,28 @@ def test_a_layer_that_forward_skips_is_seen_without_the_step():
     assert "part_never_moves" not in [f.key for f in examine(**{**loop(), "step": None})]
 
 
+@pytest.mark.parametrize("stepped", [True, False])
+def test_weights_that_rest_at_the_ends_they_are_clipped_to(stepped):
+    """Real images brighter than all fakes push each weight to the same end again and again."""
+    G, D = gen(), Flat(nn.Linear(64, 1, bias=False))
+    nn.init.constant_(D[0].weight, 0.01)
+    opt_G, opt_D = (torch.optim.RMSprop(m.parameters(), 1e-3) for m in (G, D))
+
+    def step(x):
+        opt_D.zero_grad()
+        (score(D(x), 1) + score(D(G(noise(len(x))).detach()), 0)).backward()
+        if stepped:
+            opt_D.step()
+        with torch.no_grad():
+            D[0].weight.clamp_(-0.01, 0.01)
+        opt_G.zero_grad()
+        score(D(G(noise(len(x)))), 1).backward()
+        opt_G.step()
+
+    keys = [f.key for f in examine(G=G, D=D, step=step, x_real=X[:256] + 3, z_dim=Z, history=RISE)]
+    assert "range_mismatch" in keys and ("not_updated" in keys) is not stepped
+
+
 # --------------------------------------------------------------------------------------- what a run has left behind
 
 
@@ -521,6 +543,21 @@ def test_weights_that_no_optimiser_holds():
     assert left_behind(rest.unheld, **material, opt_G=half, opt_D=whole) == ["not_updated"]
     average = {**material, "G": gen()}  # the optimiser holds that of which it is the average
     assert left_behind(rest.unheld, **average, opt_G=opt_G, opt_D=whole) == []
+
+
+def test_weights_that_an_optimiser_moves_may_look_as_they_are_drawn():
+    """As DCGAN's do, where a loss soon becomes flat."""
+    G, D = gen(width=128), dis()
+    nn.init.normal_(G[3].weight, 0, 0.02)
+    with torch.no_grad():
+        for layer in (G[0], G[1], D[0]):
+            layer.weight.mul_(1.1)
+    opt_G, opt_D = (torch.optim.Adam(m.parameters(), 1e-6) for m in (G, D))
+    material = {"G": G, "D": D, "x_real": X[:256], "z_dim": Z, "history": RISE, "opt_G": opt_G, "opt_D": opt_D}
+    assert left_behind(rest.resting, **material) == ["part_never_moves"]
+    G(noise(N)).mean().backward()
+    opt_G.step()
+    assert left_behind(rest.resting, **material) == []
 
 
 def test_weights_as_they_are_drawn():
@@ -633,7 +670,7 @@ def test_d_rests_where_its_gradient_and_g_s_cancel():
         (loss + chances(D(x), 1) + chances(D(f), 0) if both else loss).backward()
         paid = -math.log(p) - math.log(1 - p), -math.log(p)
         history = of_last(loss_D=(1.386, paid[0]), loss_G=(0.69, paid[1]))
-        return left_behind(rest.pulled, G=G, D=D, x_real=X[:256], z_dim=Z, history=history)
+        return left_behind(records.pulled, G=G, D=D, x_real=X[:256], z_dim=Z, history=history)
 
     assert keeping(2 / 3, both=False) == ["leftover_gradient"]
     assert keeping(2 / 3, both=True) == [] == keeping(1 / 2, both=False)
@@ -668,7 +705,7 @@ def test_what_no_sound_loss_would_cost(real, fake, loss_D, loss_G, found):
     torch.manual_seed(0)
     case = doctor.Case(None, None, D_ends="Addmm", history=of_last(loss_D=loss_D, loss_G=loss_G))
     case.d_real, case.d_fake = (torch.full((64, 1), d) for d in (real, fake))
-    assert [f[0] for f in rest.recorded_forms(case)] == found
+    assert [f[0] for f in records.recorded_forms(case)] == found
 
 
 def test_a_softmax_at_d_s_end_is_a_remark():
@@ -710,7 +747,7 @@ def test_what_records_and_slopes_say_of_a_penalty(D, begun, late, found):
     seen = examine(**material).case
     apart = -abs(float(seen.d_real.mean() - seen.d_fake.mean()))
     history = of_last(loss_D=(begun, apart if late is None else apart + late), loss_G=(0.0, 1.0))
-    assert left_behind(rest.critics, **material, history=history) == found
+    assert left_behind(records.critics, **material, history=history) == found
 
 
 def test_samples_that_enter_d_in_another_form():
@@ -728,7 +765,7 @@ def test_samples_that_enter_d_in_another_form():
             adam.step()
         last = loss.item(), bce(D(show_fake(G(noise(256)))), 1).item()
         history = of_last(loss_D=(1.386, last[0]), loss_G=(0.69, last[1]))
-        return left_behind(rest.shown_otherwise, G=G, D=D, x_real=X[:256], z_dim=Z, history=history)
+        return left_behind(records.shown_otherwise, G=G, D=D, x_real=X[:256], z_dim=Z, history=history)
 
     assert trained() == []
     assert trained(show_fake=lambda f: f / 127.5 - 1) == ["range_mismatch"]
