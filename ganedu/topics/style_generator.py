@@ -172,6 +172,22 @@ def _line(s: int) -> Tensor:
     return line
 
 
+class EqualLinear(nn.Linear):
+    """x (N, n_in) -> x W^T / sqrt(n_in) + b with W from N(0, 1): all weights are of one size, for one learning rate.
+
+    Adam moves every number by about its rate, so numbers that start near 1 change by equal shares. `bias` is b's start.
+    Source: Karras, Aila, Laine and Lehtinen 2018, section 4.1.
+    """
+
+    def __init__(self, n_in: int, n_out: int, bias: float = 0.0):
+        super().__init__(n_in, n_out)
+        nn.init.normal_(self.weight)
+        nn.init.constant_(self.bias, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.in_features**-0.5, self.bias)
+
+
 class Mapping(nn.Module):
     """z (N, z_dim) -> w (N, w_dim): z at unit mean square, then `depth` layers with LeakyReLU(0.2); depth 0: no layer.
 
@@ -181,10 +197,7 @@ class Mapping(nn.Module):
     def __init__(self, z_dim: int, w_dim: int, depth: int = 2):
         super().__init__()
         sizes = [z_dim] + [w_dim] * depth
-        self.net = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
-        for layer in self.net:
-            nn.init.normal_(layer.weight, 0.0, layer.in_features**-0.5)
-            nn.init.zeros_(layer.bias)
+        self.net = nn.ModuleList(EqualLinear(a, b) for a, b in itertools.pairwise(sizes))
 
     def forward(self, z: Tensor) -> Tensor:
         w = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
@@ -203,20 +216,19 @@ class StyledConv(nn.Module):
     def __init__(self, n_in: int, n_out: int, w_dim: int, *, modulate=True, noisy=True, rgb=False):
         super().__init__()
         k = 1 if rgb else 3
-        self.weight = nn.Parameter(torch.randn(n_out, n_in, k, k) / math.sqrt(n_in * k * k))
+        self.weight = nn.Parameter(torch.randn(n_out, n_in, k, k))  # demodulation does not mind its size
         self.bias = nn.Parameter(torch.zeros(n_out))
         self.rgb = rgb
-        self.affine = nn.Linear(w_dim, n_in) if modulate else None
-        if modulate:
-            nn.init.normal_(self.affine.weight, 0.0, w_dim**-0.5)
-            nn.init.ones_(self.affine.bias)
+        self.affine = EqualLinear(w_dim, n_in, 1.0) if modulate else None
         self.strength = nn.Parameter(torch.zeros(())) if noisy and not rgb else None
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
         style = x.new_ones(x.shape[:2]) if self.affine is None else self.affine(w)
         bias = self.bias[:, None, None]
-        if self.rgb:
-            return modulated_conv(x, self.weight, style, demodulate=False) + bias
+        if self.rgb:  # modulated_conv without demodulation; with a kernel of 1 it is a matrix product a sample
+            own = style[:, None] * self.weight[:, :, 0, 0] * len(self.weight[0]) ** -0.5  # (N, 3, n_in)
+            rows = x.permute(0, 2, 3, 1).flatten(1, 2) @ own.mT  # (N, S * S, 3)
+            return rows.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2) + bias
         if self.strength is not None and noise is not None:
             bias = bias + self.strength * noise
         x = F.conv2d(x * style[:, :, None, None], self.weight, padding=1)
@@ -242,7 +254,7 @@ class StyleGenerator(nn.Module):
         self.image_size, self.z_dim, self.w_dim, self.noisy = image_size, z_dim, w_dim, noise
         self.mapping = Mapping(z_dim, w_dim, 2 if mapping else 0)
         c = widths[0]
-        self.start = nn.Linear(w_dim, c * 16)
+        self.start = EqualLinear(w_dim, c * 16)
         parts = {"w_dim": w_dim, "modulate": modulate, "noisy": noise}
         self.convs = nn.ModuleList([StyledConv(c, c, **parts)])
         self.rgbs = nn.ModuleList([StyledConv(c, 3, rgb=True, **parts)])
@@ -254,7 +266,7 @@ class StyleGenerator(nn.Module):
 
     def noise(self, n: int) -> list[Tensor]:
         """New noise from N(0, 1) for n images: for each convolution (n, 1, S, S), on G's device."""
-        sides = [4 * 2 ** ((i + 1) // 2) for i in range(len(self.convs))]
+        sides = [4 * 2 ** (i // 2) for i in range(len(self.convs))]
         return [torch.randn(n, 1, s, s, device=device_of(self)) for s in sides]
 
     def synthesis(self, ws: Tensor, noise: list[Tensor] | None = None) -> Tensor:
@@ -272,7 +284,8 @@ class StyleGenerator(nn.Module):
         x = self.start(ws[:, 0]).view(len(ws), -1, 4, 4).contiguous(memory_format=torch.channels_last)
         rgb = 0.0
         for i, conv in enumerate(self.convs):
-            x = conv(doubled(x) if i % 2 else x, ws[:, i + 1], noise[i])
+            x = conv(x, ws[:, i + 1], noise[i])
+            x = doubled(x) if i % 2 else x
             if i % 2 == 0:  # a side is done
                 rgb = self.rgbs[i // 2](x, ws[:, i + 1]) + (doubled(rgb) if i else 0.0)
         return rgb.float().tanh()

@@ -90,7 +90,7 @@ def test_a_styled_layer_is_the_parts_one_after_the_other():
     torch.nn.init.normal_(layer.bias)
     torch.nn.init.constant_(layer.strength, 0.3)
     x, w, noise = torch.randn(3, 4, 8, 8), torch.randn(3, 5), torch.randn(3, 1, 8, 8)
-    style = w @ layer.affine.weight.T + layer.affine.bias
+    style = w @ layer.affine.weight.T / math.sqrt(5) + layer.affine.bias
     wanted = math.sqrt(2) * sg.modulated_conv(x, layer.weight, style) + layer.bias[:, None, None] + 0.3 * noise
     assert torch.allclose(layer(x, w, noise), torch.where(wanted > 0, wanted, 0.2 * wanted), atol=1e-5)
 
