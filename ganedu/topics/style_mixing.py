@@ -77,8 +77,7 @@ def mix(a: Tensor, b: Tensor, layers: Sequence[int], total: int) -> Tensor:
         raise ValueError(f"give styles a and b (N, w_dim), equally many: got {tuple(a.shape)} and {tuple(b.shape)}.")
     if wrong := [k for k in layers if not 0 <= k < total]:
         raise ValueError(f"layers {wrong} are none of 0 to {total - 1}.")
-    taken = torch.zeros(total, 1, dtype=torch.bool, device=a.device)
-    taken[list(layers)] = True
+    taken = torch.tensor([[k in layers] for k in range(total)], device=a.device)
     return torch.where(taken, b[:, None], a[:, None])
 
 
@@ -200,6 +199,7 @@ def space(
     Raises ValueError for a factor that is the same in all rows, and what the functions named raise.
     """
     n, named, K = round(fit * len(codes)), len(classes), seen.shape[1]
+    codes, seen = codes.cpu(), seen.cpu()
     scale = codes.var(0).mean().sqrt()
     codes = codes / scale
     told, changes, importance = torch.zeros(K), torch.full((K, K), torch.nan, dtype=torch.float64), []
