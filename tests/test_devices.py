@@ -641,6 +641,9 @@ TENSORS = {
     restoration.biharmonic: plain(restoration.biharmonic, images(2), mask(2)),
     style_mixing.mix: lambda x: style_mixing.mix(x(A), x(A + 1), [1], 3),
     style_mixing.truncated: lambda x: style_mixing.truncated(x(A), x(A[0]), 0.5),
+    style_mixing.redrawn: lambda x: style_mixing.redrawn(
+        x(images(channels=3, side=32)), torch.zeros(N, 6), style_mixing.world()
+    ),
     style_mixing.apart: plain(style_mixing.apart, A, A + 1, 1),
     style_mixing.usual: plain(style_mixing.usual, A, 0),
     style_mixing.space: lambda x: style_mixing.space(None, x(A), x(A[:, :2]), None, (), bins=4)[:2],

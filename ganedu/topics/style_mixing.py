@@ -16,24 +16,27 @@ from ..data import shapes
 from ..inputs import whole
 from ..metrics import entanglement
 from ..sampling import device_of, seeded
-from . import latent, reader
+from . import latent, outlines, reader
 
 # ----------------------------------------------------------------------------------------------------- what is read
 
 
-def world(draw=shapes.draw_factors, render=shapes.render, image_size: int = 32, **classes) -> reader.World:
+def world(
+    draw=shapes.draw_factors, render=shapes.render, image_size: int = 32, sizes=shapes.SIZES, **classes
+) -> reader.World:
     """`ganedu.data.shapes`, or a part of it, as factors in columns: shape, colour, background; size, right, down.
 
     `draw(n, generator)` gives a dict of factors, as `shapes.draw_factors` does, and `render(factors, image_size)` their
-    images. A part names its classes: `shape=("circle", "ring")`. Size runs from -1 to 1 over `shapes.SIZES`, right and
-    down over all places that the smallest shape may have. Raises ValueError for classes that there are not.
+    images. A part names its classes, `shape=("circle", "ring")`, and the least and largest of its sizes. Size runs from
+    -1 to 1 over these, right and down over all places that the smallest shape may have. Raises ValueError for classes
+    that there are not.
     """
     known = {"shape": shapes.SHAPES, "colour": tuple(shapes.COLOURS), "background": tuple(shapes.BACKGROUNDS)}
     if wrong := [f"{k}={v}" for k, v in classes.items() if k not in known or not {*v} <= {*known[k]}]:
         raise ValueError(f"{', '.join(wrong)} is not in the world of shapes: choose from {known}.")
     of = {k: tuple(classes.get(k, all_)) for k, all_ in known.items()}
     index = {k: torch.tensor([known[k].index(c) for c in of[k]]) for k in known}
-    (low, high), room = shapes.SIZES, 0.5 - shapes.SIZES[0] - shapes.MARGIN
+    (low, high), room = sizes, 0.5 - sizes[0] - shapes.MARGIN
 
     def columns(n: int, generator: torch.Generator | None = None) -> Tensor:
         found = draw(n, generator)
@@ -48,6 +51,19 @@ def world(draw=shapes.draw_factors, render=shapes.render, image_size: int = 32, 
         return render({**named, "size": size, "place": 0.5 + room * factors[:, 4:]}, image_size)
 
     return reader.World(of, ("size", "right", "down"), image_size, columns, pictures)
+
+
+def redrawn(x: Tensor, seen: Tensor, of: reader.World) -> Tensor:
+    """(N,): overlap of the figure in each picture x with that of the factors `seen` in it, drawn again; 0 to 1.
+
+    sum p q / (sum p^2 + sum q^2 - sum p q) of the figures p and q (`outlines.figures`): a reader that is sure of the
+    wrong thing has a low one. Numbers are cut to -1 to 1. Raises what `outlines.figures` and the world's render raise.
+    """
+    named = len(of.classes)
+    again = of.render(torch.cat([seen[:, :named], seen[:, named:].clamp(-1, 1)], 1))
+    p, q = (outlines.figures(part).flatten(1).double() for part in (x, again))
+    both = (p * q).sum(1)
+    return both / (p.square().sum(1) + q.square().sum(1) - both).clamp(min=1e-9)
 
 
 # ------------------------------------------------------------------------------------------------------------ styles

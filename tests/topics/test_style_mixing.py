@@ -81,6 +81,18 @@ def test_a_reader_learns_another_world_than_the_corner():
     assert [len(t[0]) for t in large(torch.zeros(2, 3, 32, 32))] == [6, 7, 4, 3] and large.image_size == 32
 
 
+def test_pictures_overlap_with_their_own_factors_and_not_with_others():
+    world = sm.world()
+    f = world.draw(40, torch.Generator().manual_seed(0))
+    x = world.render(f)
+    assert sm.redrawn(x, f, world).min() > 0.999
+    wrong = f.clone()
+    wrong[:, 4] = -wrong[:, 4]
+    far = f[:, 4].abs() > 0.6
+    assert far.sum() > 5 and sm.redrawn(x, wrong, world)[far].max() < 0.6
+    assert sm.redrawn(torch.full((2, 3, 32, 32), 0.3), f[:2], world).max() == 0  # no figure
+
+
 # ------------------------------------------------------------------------------------------------------------ styles
 
 
