@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..data import shapes
 from ..metrics.judges import fit
-from ..pixels import as_float, check, to_float
+from ..pixels import as_float, check
 from ..sampling import device_of, seeded
 
 IMAGE_SIZE = 16
@@ -61,8 +61,8 @@ def _check(factors: Tensor) -> None:
 class World(NamedTuple):
     """Factors of known images: `classes` names those that are class numbers, `numbers` those that lie in -1 to 1.
 
-    `draw(n, generator)` gives factors (n, K), classes first, and `render(factors)` their images, (n, 3, S, S) uint8
-    with S = `image_size`.
+    `draw(n, generator)` gives factors (n, K), classes first, and `render(factors)` their images (n, 3, S, S), uint8 or
+    float in [-1, 1], with S = `image_size`.
     """
 
     classes: dict[str, tuple[str, ...]]
@@ -117,7 +117,7 @@ def train_reader(
     """
     with seeded(seed):
         factors = world.draw(n)
-        x = to_float(world.render(factors))
+        x = as_float(world.render(factors))
         reader = Reader(world=world)
 
         def batch_loss() -> Tensor:
