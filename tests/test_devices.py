@@ -141,21 +141,6 @@ def encoder():
     return vae.Encoder(SIDE, 1, Z, 2).eval()
 
 
-class Styled(nn.Module):
-    """The two halves of a style-based generator, each one layer; three styles a picture."""
-
-    z_dim, layers = Z, 3
-
-    def __init__(self):
-        super().__init__()
-        self.mapping, self.out = nn.Linear(Z, 5), nn.Linear(15, SIDE * SIDE)
-
-    def synthesis(self, ws):
-        x = self.out(ws.flatten(1))
-        return (x + torch.randn(x.shape).to(x.device)).tanh().view(-1, 1, SIDE, SIDE)
-
-
-styled = seeded(Styled)
 shown = lambda x: x.flatten(1)[:, :4]  # noqa: E731
 squares = lambda x, y: (x - y).square().flatten(1).sum(1)  # noqa: E731
 
@@ -258,11 +243,11 @@ ANYWHERE = {
     holes.by_vae: lambda net, x: holes.by_vae(
         net(vae.Encoder(28, 1, Z, 2).eval()), net(models.DCGenerator(28, 1, Z, 2).eval()), x(PIXELS), x(SHOWN), 2, 2
     ),
-    style_mixing.styles: lambda net, x: style_mixing.styles(net(styled()), N),
-    style_mixing.map_z: lambda net, x: style_mixing.map_z(net(styled()), x(rows(N, Z))),
-    style_mixing.draw: lambda net, x: style_mixing.draw(net(styled()), x(rows(N, 5))),
-    style_mixing.exchange: lambda net, x: tuple(style_mixing.exchange(net(styled()), shown, 0, 3, fresh=9)),
-    style_mixing.path_length: lambda net, x: tuple(style_mixing.path_length(net(styled()), squares, 3)),
+    style_mixing.styles: lambda net, x: style_mixing.styles(net(style_g()), N),
+    style_mixing.map_z: lambda net, x: style_mixing.map_z(net(style_g()), x(rows(N, Z))),
+    style_mixing.draw: lambda net, x: style_mixing.draw(net(style_g()), x(rows(N, Z))),
+    style_mixing.exchange: lambda net, x: tuple(style_mixing.exchange(net(style_g()), shown, 0, 3, fresh=9)),
+    style_mixing.path_length: lambda net, x: tuple(style_mixing.path_length(net(style_g()), squares, 3)),
     vae.bound: lambda net, x: vae.bound(x(images()), net(encoder()), net(G()), 0.5),
     scarce.score: lambda net, x: scarce.score(net(judge()), moved(data_set(), x)),
     summary.nearest_images: lambda net, x: summary.nearest_images(net(images()), x(data.to_uint8(images(20)))),
