@@ -26,6 +26,7 @@ from ..sampling import device_of, seeded
 
 SIDES = (16, 32, 64)
 WIDTHS = (96, 64, 32, 16, 16)  # of G: maps at 4, 8, 16, 32 and 64 pixels
+SMALL = {"z_dim": 32, "w_dim": 32, "widths": (48, 32, 24, 16)}  # a G to train while one waits
 GAIN = math.sqrt(2)  # about what LeakyReLU(0.2) takes from a signal's size
 
 
@@ -44,15 +45,14 @@ def draw(n: int, generator: torch.Generator | None = None) -> dict[str, Tensor]:
     Three shapes for six, three colours for seven, two grounds for four, and no small shapes. Raises ValueError for n
     below 0.
     """
-    factors = shapes.draw_factors(n, generator)
+    whole("n", n, 0, 2**31)
+    factors = {}
     for name, of in CLASSES.items():
         index = torch.tensor([_NAMES[name].index(word) for word in of])
         factors[name] = index[torch.randint(len(of), (n,), generator=generator)]
-    low, high = shapes.SIZES
-    factors["size"] = LARGE[0] + (LARGE[1] - LARGE[0]) * (factors["size"] - low) / (high - low)
-    room = (0.5 - factors["size"] - shapes.MARGIN)[:, None]
-    factors["place"] = 0.5 + room * (2 * torch.rand(n, 2, generator=generator) - 1)
-    return factors
+    size = LARGE[0] + (LARGE[1] - LARGE[0]) * torch.rand(n, generator=generator)
+    room = (0.5 - size - shapes.MARGIN)[:, None]
+    return {**factors, "size": size, "place": 0.5 + room * (2 * torch.rand(n, 2, generator=generator) - 1)}
 
 
 def render(factors: dict[str, Tensor], image_size: int = 32) -> Tensor:
@@ -376,7 +376,7 @@ class Lazily(nn.Module):
         return self.every * self.penalty(D, x_real, x_fake) if due else 0.0
 
 
-def players(G: nn.Module, D: nn.Module, *, lr_G=2.5e-3, lr_D=1.5e-3, gamma=0.3, every=16, mapping_rate=0.2) -> dict:
+def players(G: nn.Module, D: nn.Module, *, lr_G=5e-3, lr_D=1.5e-3, gamma=0.3, every=16, mapping_rate=0.2) -> dict:
     """{"G", "D", "opt_G", "opt_D", "penalty"} for `steps.train_step`: Adam (0, 0.99), R1 of `gamma` at every `every`th.
 
     A mapping learns at `mapping_rate` times G's rate. Both networks move, in place, to channels last, which a CPU
@@ -394,6 +394,6 @@ def players(G: nn.Module, D: nn.Module, *, lr_G=2.5e-3, lr_D=1.5e-3, gamma=0.3, 
     }  # fmt: skip
 
 
-def warm_then_down(progress: float, warm: float = 0.04, down: float = 0.4) -> float:
+def warm_then_down(progress: float, warm: float = 1 / 12, down: float = 0.4) -> float:
     """A learning rate's factor: from 0 up to 1 in the first `warm` of the run, down to 0 in the last `down` of it."""
-    return max(0.0, min(1.0, progress / warm + 0.01, (1 - progress) / down))
+    return max(0.0, min(1.0, progress / warm + 0.005, (1 - progress) / down))
