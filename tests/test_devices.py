@@ -45,6 +45,7 @@ from ganedu.topics import (
     restoration,
     scarce,
     style_generator,
+    style_mixing,
     vae,
     vgg,
     worth,
@@ -138,6 +139,10 @@ def style_d():
 @seeded
 def encoder():
     return vae.Encoder(SIDE, 1, Z, 2).eval()
+
+
+shown = lambda x: x.flatten(1)[:, :4]  # noqa: E731
+squares = lambda x, y: (x - y).square().flatten(1).sum(1)  # noqa: E731
 
 
 @seeded
@@ -238,6 +243,11 @@ ANYWHERE = {
     holes.by_vae: lambda net, x: holes.by_vae(
         net(vae.Encoder(28, 1, Z, 2).eval()), net(models.DCGenerator(28, 1, Z, 2).eval()), x(PIXELS), x(SHOWN), 2, 2
     ),
+    style_mixing.styles: lambda net, x: style_mixing.styles(net(style_g()), N),
+    style_mixing.map_z: lambda net, x: style_mixing.map_z(net(style_g()), x(rows(N, Z))),
+    style_mixing.draw: lambda net, x: style_mixing.draw(net(style_g()), x(rows(N, Z))),
+    style_mixing.exchange: lambda net, x: tuple(style_mixing.exchange(net(style_g()), shown, 0, 3, fresh=9)),
+    style_mixing.path_length: lambda net, x: tuple(style_mixing.path_length(net(style_g()), squares, 3)),
     vae.bound: lambda net, x: vae.bound(x(images()), net(encoder()), net(G()), 0.5),
     scarce.score: lambda net, x: scarce.score(net(judge()), moved(data_set(), x)),
     summary.nearest_images: lambda net, x: summary.nearest_images(net(images()), x(data.to_uint8(images(20)))),
@@ -639,6 +649,15 @@ TENSORS = {
     restoration.wiener: plain(restoration.wiener, images(2), 1.0),
     restoration.richardson_lucy: plain(restoration.richardson_lucy, images(2), 1.0, iterations=2),
     restoration.biharmonic: plain(restoration.biharmonic, images(2), mask(2)),
+    style_mixing.mix: lambda x: style_mixing.mix(x(A), x(A + 1), [1], 3),
+    style_mixing.truncated: lambda x: style_mixing.truncated(x(A), x(A[0]), 0.5),
+    style_mixing.redrawn: lambda x: style_mixing.redrawn(
+        x(images(channels=3, side=32)), torch.zeros(N, 6), style_mixing.world()
+    ),
+    style_mixing.apart: plain(style_mixing.apart, A, A + 1, 1),
+    style_mixing.usual: plain(style_mixing.usual, A, 0),
+    style_mixing.space: lambda x: style_mixing.space(None, x(A), x(A[:, :2]), None, (), bins=4)[:2],
+    style_mixing.evenness: plain(style_mixing.evenness, A, ()),
     shapes.render: lambda x: shapes.render(scenes(x), 16),
     outputs.last_operation: lambda x: outputs.last_operation(x(A).clone().requires_grad_().tanh()),
     outputs.last_operations: lambda x: outputs.last_operations(x(A).clone().requires_grad_().exp().tanh(), 2),
