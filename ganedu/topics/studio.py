@@ -475,7 +475,9 @@ def _of_run(folder: Path) -> Maker:
     from ..runs import recipes
 
     G, settings = recipes.load_generator(folder)
-    return Maker(G, folder.resolve().name, classes=settings["class_names"], data=Path(settings["data"]).name)
+    place = folder.resolve()
+    name = place.parent.name if place.name == "best" else place.name  # own_pictures keeps a run's best one there
+    return Maker(G, name, classes=settings["class_names"], data=Path(settings["data"]).name)
 
 
 # ------------------------------------------------------------------------------------------------------- files to keep
