@@ -1,7 +1,9 @@
 """A maker, a taste and a training that stand in for the real ones: each picture says by its grey how it was made."""
 
 import json
+import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -25,7 +27,7 @@ class Maker:
 
     name, image_size, channels, digest = "stand-in", 8, 1, "abc"
     dials = (SimpleNamespace(name="weight", low=-1.0, high=1.0, effect="One unit adds 40 greys."),
-             SimpleNamespace(name="nothing", low=0.0, high=3.0, effect="Nothing is seen.", side="No side."))  # fmt: skip
+             SimpleNamespace(name="nothing", low=0.0, high=3.0, effect="None is seen.", side="No side."))  # fmt: skip
 
     def __init__(self, classes=("zero", "one", "two"), styled=False):
         self.classes, self.styled, self.drawn = tuple(classes), styled, 0
@@ -103,39 +105,61 @@ class Taste:
         return (recipes[-1].place - recipes[0].place) / 40
 
 
-class OwnPictures:
-    """A training that goes on by ten seconds whenever somebody looks."""
+class Run:
+    """A training that goes on by 50 steps whenever somebody looks."""
 
-    def __init__(self):
-        self.run, self.running, self.step, self.seconds, self.goal, self.calls = None, False, 0, 0.0, 0.0, []
-
-    def look(self, folder):
-        if folder == "empty":
-            raise ValueError("empty holds no pictures: give a folder with 400 or more.")
-        return SimpleNamespace(n=412, words="412 pictures were read, at 28 x 28 pixels.",
-                               skipped=[("a.txt", "is no picture"), ("b.png", "is broken")])  # fmt: skip
-
-    def start(self, folder, out=None, seconds=60.0):
-        self.calls.append(("start", folder, seconds))
-        self.run, self.running, self.step, self.goal = f"runs/{folder}", True, 0, float(seconds)
+    def __init__(self, out, seconds):
+        self.out, self.limit, self.running, self.step, self.best, self.calls = out, seconds, True, 0, None, []
+        self.measures = []
 
     def stop(self):
-        self.calls.append(("stop",))
+        self.calls.append("stop")
         self.running = False
 
     def resume(self):
-        self.calls.append(("resume",))
+        self.calls.append("resume")
         self.running = True
 
+    def doctor(self):
+        return "healthy"
+
     def report(self):
-        return "report.html"
+        return Path("report.html")
 
     def state(self):
         if self.running:
-            self.step, self.seconds = self.step + 50, min(self.goal, self.seconds + 10)
-        history = [(s, 100 - s / 10, 95 - s / 10, 105 - s / 10) for s in range(50, self.step + 1, 50)]
+            self.step += 50
+            self.measures.append(SimpleNamespace(step=self.step, distance=100 / self.step, error=0.1))
+        x = torch.linspace(-1, 1, 24).view(24, 1, 1, 1).expand(24, 1, 8, 8) if self.step else None
         return SimpleNamespace(
-            running=self.running, step=self.step, seconds=self.seconds, goal=self.goal, history=history, error="",
-            samples=torch.linspace(-1, 1, 16).view(16, 1, 1, 1).expand(16, 1, 8, 8) if self.step else None,
-            number="distance to held-out pictures 95", advice="Go on.", doctor="healthy",
+            running=self.running, step=self.step, seconds=self.step / 10, limit=self.limit, samples=x, error=0.1,
+            distance=100 / self.step if self.step else None, further=0.6, measures=self.measures, said="stopped",
+            advice=f"Go on: distance {100 / self.step:.3f}, the best so far." if self.step else "Too early to say.",
         )  # fmt: skip
+
+
+class OwnPictures:
+    """In place of the module `topics.own_pictures`."""
+
+    def look(self, folder):
+        if folder == "empty":
+            raise FileNotFoundError("no pictures in empty: give a folder with 400 or more.")
+        if folder == "slow":
+            time.sleep(0.5)
+        return Found(Path(folder))
+
+    def start(self, found, out, seconds):
+        return Run(out, seconds)
+
+    def reopen(self, out):
+        run = Run(out, 300.0)
+        run.running, run.step = False, 150
+        return run
+
+
+@dataclass(frozen=True)
+class Found:
+    folder: Path
+
+    def __str__(self):
+        return "412 pictures read, as grey squares of 8 pixels.\n2 are skipped: a.txt is no picture."

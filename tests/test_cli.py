@@ -20,7 +20,7 @@ from ganedu.__main__ import main
 from ganedu.runs import recipes
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "slides", "student")
+COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "slides", "student", "studio")
 TINY = ["--image-size", "16", "--width", "2"]
 
 

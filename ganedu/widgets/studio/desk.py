@@ -158,9 +158,9 @@ class Desk:
             raise ValueError("This model does not tell style from content.")
         self._change(self.maker.with_style(*self._two()))
 
-    def walk(self) -> tuple[Card, ...]:
-        """The pictures on the way from the chosen one to the second."""
-        return self.drawn(self.maker.walk(*self._two(), FRAMES))
+    def way(self) -> list:
+        """The recipes on the way from the chosen picture to the second."""
+        return self.maker.walk(*self._two(), FRAMES)
 
     def read(self, text: str) -> None:
         """The picture of a text that was shared, in place of the chosen one; several take what is not kept."""
