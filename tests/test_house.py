@@ -39,7 +39,7 @@ ALLOWED = {
     "data": (),
     "metrics": (),
     "toys": ("metrics",),
-    "topics": ("data", "toys", "metrics", "runs"),  # the studio plays with runs and the zoo
+    "topics": ("data", "toys", "metrics", "runs", "course"),  # the studio opens what the zoo, runs and tables hold
     "runs": ("data", "metrics"),
     "doctor": ("data", "toys", "metrics", "runs"),
     "report": ("data", "metrics", "runs", "doctor", "course"),  # a report is a notebook that is run

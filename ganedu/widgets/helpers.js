@@ -140,6 +140,21 @@ function makeScreens(resized) {
   return { make, stale: () => all.forEach((s) => (s.stale = true)), close: () => observer.disconnect() };
 }
 
+/** These pixels, `channels` numbers each, on a canvas that becomes as large as they are. */
+function fill(canvas, pixels, width, height, channels) {
+  const data = new ImageData(width, height);
+  for (let k = 0; k < width * height; k++) {
+    for (let c = 0; c < 3; c++) data.data[4 * k + c] = pixels[channels * k + (channels === 3 ? c : 0)];
+    data.data[4 * k + 3] = 255;
+  }
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  canvas.getContext("2d").putImageData(data, 0, 0);
+  return canvas;
+}
+
+/** A small canvas with these pixels, to be drawn larger. */
+const sheetOf = (pixels, ...shape) => fill(document.createElement("canvas"), pixels, ...shape);
+
 /** At most one drawing per animation frame, which `wake` asks for. */
 function makeLoop(paint) {
   let asked = 0;

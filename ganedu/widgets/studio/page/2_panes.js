@@ -1,0 +1,295 @@
+// The panes of the studio's page. Each gets `context`: the model, its fixed facts, and `act`, the way to the kernel; and
+// returns its element and what shows the state anew.
+
+const ROOM_BIG = 320, ROOM_TILE = 84, ROOM_OFFER = 168, ROOM_FRAME = 168; // px there are for a picture
+
+/** The chosen picture: large, its class, and what to do with it. */
+function makeChosen({ model, fixed, act, id }) {
+  const picture = makePicture(fixed.shape, ROOM_BIG, { test: "big", role: "img" });
+  const caption = h("p", { class: "caption", test: "caption", role: "status", "aria-live": "polite" });
+  const classes = h("select", { test: "class", id: `${id}-class`, onchange: () => act("label",
+    { value: Number(classes.value) }) }, h("option", { value: "", disabled: "", hidden: "" }, "a mix"),
+    ...fixed.classes.map((name, k) => h("option", { value: k }, name)));
+  const lock = h("input", { type: "checkbox", "aria-label": "lock the class for new pictures", test: "lock-class",
+    onchange: () => act("lock", { name: "class" }) });
+  const kind = h("div", { class: "line" }, h("label", { for: `${id}-class` }, "class"), classes,
+    h("label", { class: "lock" }, lock, "lock"));
+  kind.hidden = !fixed.classes.length;
+  const keep = button("keep", "Keep", () => act("keep", { i: model.get("state").chosen }));
+  const mark = button("mark", "Make it the second", () => act("mark", { i: model.get("state").chosen }));
+  const node = h("section", { class: "chosen", "aria-label": "The chosen picture" }, picture.canvas, caption, kind,
+    h("div", { class: "line" }, keep, mark, button("png", "Save as PNG", () => act("png"))));
+  function show(state) {
+    picture.show(bytes(model.get("big"), Uint8Array));
+    const title = state.titles[state.chosen];
+    say(caption, title[0].toUpperCase() + title.slice(1));
+    picture.canvas.setAttribute("aria-label", `the chosen picture: ${title}`);
+    classes.value = state.label ?? "";
+    lock.checked = state.locks.includes("class");
+    keep.setAttribute("aria-pressed", state.kept.includes(state.chosen));
+    mark.setAttribute("aria-pressed", state.second === state.chosen);
+  }
+  return { node, show, picture };
+}
+
+/** What two pictures give: a mix, a walk, one's style on the other's content. */
+function makePair({ model, fixed, act, id }) {
+  let frames = new Uint8Array(), playing = 0, n = 0, held = false;
+  const hint = h("p", { class: "hint" });
+  const share = h("input", { type: "range", id: `${id}-share`, min: 0, max: 1, step: 0.02, value: 0, test: "share",
+    onpointerdown: () => (held = true), onpointerup: () => (held = false), onblur: () => (held = false),
+    oninput: () => act("mix", { value: Number(share.value) }) });
+  const picture = makePicture(fixed.shape, ROOM_FRAME, { test: "frame", role: "img", "aria-label": "the walk" });
+  const step = h("input", { type: "range", min: 0, max: 1, step: 1, value: 0, test: "frame-number",
+    "aria-label": "place on the walk", oninput: () => {
+      stop();
+      frame(Number(step.value));
+    } });
+  const play = button("play", "Play", () => (playing ? stop() : start()));
+  const shown = h("div", { class: "walk" }, picture.canvas, h("div", { class: "line" }, play, step),
+    button("gif", "Save as GIF", () => act("gif")));
+  const style = button("restyle", "Take its style", () => act("restyle"));
+  style.hidden = !fixed.styled;
+  const both = h("div", { class: "both" },
+    h("div", { class: "line" }, h("label", { for: `${id}-share` }, "mix"), share),
+    h("div", { class: "line" }, button("walk", "Walk to it", () => act("walk")), style), shown);
+  const node = h("section", { class: "pair", "aria-label": "Two pictures" }, h("h3", {}, "Two pictures"), hint, both);
+  function frame(k) {
+    step.value = k;
+    picture.show(nthOf(frames, k, fixed.shape));
+    picture.canvas.setAttribute("aria-label", `the walk, picture ${k + 1} of ${n}`);
+  }
+  function start() {
+    let k = Number(step.value), way = k === n - 1 ? -1 : 1;
+    say(play, "Stop");
+    playing = setInterval(() => {
+      k += way;
+      if (k <= 0 || k >= n - 1) way = -way;
+      frame(clamp(k, 0, n - 1));
+    }, 80);
+  }
+  function stop() {
+    clearInterval(playing);
+    playing = 0;
+    say(play, "Play");
+  }
+  function show(state) {
+    const ready = state.second !== null && state.second !== state.chosen;
+    say(hint, ready ? `The second is picture ${state.second + 1}.` : state.second === null
+      ? "Mark one picture as the second, then choose another: the two can be mixed." : "Now choose another picture.");
+    both.hidden = !ready;
+    if (!held) share.value = state.share;
+  }
+  function onFrames() {
+    stop();
+    frames = bytes(model.get("frames"), Uint8Array);
+    n = Math.round(frames.length / (fixed.shape[0] * fixed.shape[1] * fixed.shape[2]));
+    shown.hidden = !n;
+    if (!n) return;
+    step.max = n - 1;
+    frame(0);
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) start();
+  }
+  onFrames();
+  return { node, show, onFrames, close: stop };
+}
+
+/** The settings of the chosen picture as a text, to be given away or taken. */
+function makeText({ act, id }) {
+  let changed = false, known = "";
+  const area = h("textarea", { id: `${id}-text`, rows: 3, spellcheck: "false", test: "text", ...QUIET,
+    oninput: () => (changed = true) });
+  const copied = h("span", { class: "hint", role: "status" });
+  const copy = button("copy", "Copy", async () => {
+    area.select();
+    try {
+      await navigator.clipboard.writeText(area.value);
+    } catch {
+      document.execCommand("copy"); // where the page may not use the clipboard
+    }
+    say(copied, "Copied.");
+    setTimeout(() => say(copied, ""), 2000);
+  });
+  const use = button("use", "Use this text", () => act("read", { text: area.value }));
+  const back = button("back", "Back", () => {
+    changed = false;
+    area.value = known;
+  });
+  const node = h("section", { class: "text", "aria-label": "Settings to share" },
+    h("label", { for: `${id}-text` }, "The settings of this picture as a text: copy it, or paste another's."), area,
+    h("div", { class: "line" }, copy, use, back, copied));
+  return { node, show(state, done) {
+    if (done === "read") changed = false; // it was taken
+    known = state.text;
+    if (!changed && area.value !== known) area.value = known;
+  } };
+}
+
+/** The gallery with all that is done to its pictures. */
+function makeMake(context) {
+  const { model, fixed, act, id } = context;
+  let held = null; // the dial that a hand holds: its own value counts, not the kernel's
+  const grid = makeGrid("gallery", "Pictures", fixed.shape, ROOM_TILE, (i) => act("choose", { i }),
+    { k: (i) => act("keep", { i }), 2: (i) => act("mark", { i }) });
+  const chosen = makeChosen(context), pair = makePair(context), text = makeText(context);
+  const undo = button("undo", "Undo", () => act("undo"), { "aria-keyshortcuts": "Control+Z" });
+  const redo = button("redo", "Redo", () => act("redo"), { "aria-keyshortcuts": "Control+Shift+Z" });
+  const bar = h("div", { class: "line", role: "toolbar", "aria-label": "The page" },
+    button("fresh", "New pictures", () => act("fresh")), undo, redo);
+  const dials = fixed.dials.map((dial, k) => makeDial(dial, `${id}-dial-${k}`,
+    (value) => act("dial", { name: dial.name, value }), () => act("lock", { name: dial.name })));
+  dials.forEach(({ range }, k) => {
+    range.addEventListener("pointerdown", () => (held = k));
+    for (const end of ["pointerup", "pointercancel", "blur"]) range.addEventListener(end, () => (held = null));
+  });
+  const tuned = h("section", { class: "dials", "aria-label": "Dials of the chosen picture" }, h("h3", {}, "Dials"),
+    ...dials.map((d) => d.node),
+    dials.length ? button("neutral", "All to 0", () => act("neutral")) : "This model has no dials.");
+  const hint = h("p", { class: "hint" }, "Keys: arrows choose, K keeps, 2 makes it the second, Ctrl+Z undoes.");
+  const node = h("div", { class: "make" },
+    h("div", { class: "left" }, bar, grid.node, hint, pair.node),
+    h("div", { class: "right" }, chosen.node, tuned, text.node));
+  function tiles() {
+    grid.show(bytes(model.get("tiles"), Uint8Array));
+  }
+  function show(done) {
+    const state = model.get("state");
+    grid.one(state.chosen, bytes(model.get("big"), Uint8Array));
+    grid.mark(state.chosen);
+    grid.name(state.titles, (k) => (state.kept.includes(k) ? "📌" : "") + (k === state.second ? "②" : ""));
+    undo.setAttribute("aria-disabled", !state.undo);
+    redo.setAttribute("aria-disabled", !state.redo);
+    fixed.dials.forEach((dial, k) => dials[k].show(state.dials[dial.name], state.locks.includes(dial.name), held === k));
+    chosen.show(state);
+    pair.show(state);
+    text.show(state, done);
+  }
+  tiles();
+  return { node, show, tiles, onFrames: pair.onFrames, close: pair.close };
+}
+
+/** Two or four pictures to pick from, what is believed, and a page that should please. */
+function makeTaste({ model, fixed, act, id }) {
+  const offer = h("div", { class: "offer", role: "group", "aria-label": "Which one do you like best?" });
+  let cells = [];
+  const words = h("p", { class: "words", role: "status", "aria-live": "polite", test: "belief" });
+  const sure = h("meter", { min: 0, max: 1, id: `${id}-sure`, test: "sure" });
+  const bars = makeBars(), number = h("output", { test: "diversity" });
+  const grid = makeGrid("near", "Pictures that should please you", fixed.shape, ROOM_TILE, () => {});
+  const sizes = [2, 4].map((n) => button(`size-${n}`, `${n} pictures`, () => act("taste.size", { value: n })));
+  const variety = h("input", { type: "range", min: 0, max: 1, step: 0.05, id: `${id}-variety`, test: "variety",
+    oninput: () => act("taste.variety", { value: Number(variety.value) }) });
+  const node = h("div", { class: "taste" },
+    h("section", { "aria-label": "Pick one" }, h("h3", {}, "Which one do you like best?"),
+      h("div", { class: "line" }, ...sizes, button("other", "None: show others", () => act("taste.other"))), offer),
+    h("section", { class: "belief", "aria-label": "What the model believes" }, h("h3", {}, "What the model believes"),
+      words, h("div", { class: "line" }, h("label", { for: `${id}-sure` }, "sure"), sure,
+        button("reset", "Forget my taste", () => act("taste.reset"))), bars.node),
+    h("section", { class: "near", "aria-label": "A page for you" }, h("h3", {}, "A page for you"),
+      h("div", { class: "line" }, h("label", { for: `${id}-variety` }, "nearer my taste"), variety,
+        h("label", { for: `${id}-variety` }, "more varied")),
+      h("p", {}, "Diversity of this page: ", number, " (1: as varied as pictures drawn at random)"), grid.node,
+      button("take", "Put these on the page “Pictures”", () => act("taste.take"))));
+  function show() {
+    const state = model.get("taste_state"), all = bytes(model.get("offer"), Uint8Array);
+    if (!state.n) return;
+    const n = Math.round(all.length / (fixed.shape[0] * fixed.shape[1] * fixed.shape[2]));
+    if (n !== cells.length) {
+      cells = Array.from({ length: n }, (_, k) => {
+        const picture = makePicture(fixed.shape, ROOM_OFFER, { "aria-hidden": "true" });
+        const node = button("pick", "", () => act("taste.pick", { i: k }), { "aria-label": `I like picture ${k + 1} best` });
+        node.append(picture.canvas);
+        return { node, picture };
+      });
+      offer.replaceChildren(...cells.map((c) => c.node));
+    }
+    cells.forEach((c, k) => c.picture.show(nthOf(all, k, fixed.shape)));
+    sizes.forEach((node, k) => node.setAttribute("aria-pressed", [2, 4][k] === state.n));
+    say(words, state.words);
+    sure.value = state.sure;
+    say(sure, `${Math.round(100 * state.sure)} %`);
+    bars.show(state.likes);
+    if (document.activeElement !== variety) variety.value = state.variety;
+    say(number, fmt(state.diversity));
+  }
+  function tiles() {
+    grid.show(bytes(model.get("near"), Uint8Array));
+    grid.name([], () => "");
+  }
+  return { node, show, tiles };
+}
+
+/** The pads lie below this page, as widgets of their own. */
+const makeDraw = () => ({
+  node: h("p", { class: "hint draw" }, "Draw, or paint over a picture: the network answers at once."),
+  show() {},
+});
+
+/** A folder of one's own: look, train, watch, stop, go on, report. */
+function makeOwn({ model, fixed, act, id }) {
+  const folder = h("input", { type: "text", id: `${id}-folder`, test: "folder", spellcheck: "false", autocomplete: "off",
+    placeholder: "pictures/cats", onkeydown: (e) => e.key === "Enter" && act("own.look", { folder: folder.value }) });
+  const looked = h("p", { test: "looked", role: "status" }), skipped = h("ul", { class: "skipped" });
+  const more = h("details", {}, h("summary", {}, "What was skipped, and why"), skipped);
+  const minutes = h("select", { id: `${id}-minutes`, test: "minutes" },
+    ...[[1, "1 minute"], [5, "5 minutes"], [15, "15 minutes"], [60, "1 hour"]].map(([value, text]) =>
+      h("option", { value }, text)));
+  const start = button("start", "Train", () => act("own.start", { minutes: Number(minutes.value) }));
+  const stop = button("stop", "Stop", () => act("own.stop"));
+  const resume = button("resume", "Go on", () => act("own.resume"));
+  const report = button("report", "Write a report", () => act("own.report"));
+  const saved = button("html", "Save the report", () => act("html"));
+  const open = button("open", "Open this model here", () => act("own.open"));
+  const bar = h("progress", { id: `${id}-bar`, max: 1, test: "progress" }), far = h("span", { test: "far" });
+  const said = ["advice", "number", "doctor"].map((key) => [key, h("p", { class: key, test: key })]);
+  const status = h("div", { role: "status", "aria-live": "polite" }, ...said.map(([, p]) => p));
+  const curve = makeCurve(), samples = h("div", { class: "grid samples", role: "img", test: "samples" });
+  const running = h("section", { class: "training", "aria-label": "The training" },
+    h("div", { class: "line" }, h("label", { for: `${id}-bar` }, "progress"), bar, far),
+    h("div", { class: "line" }, stop, resume, report, saved, open), status, curve.node,
+    h("h3", {}, "Pictures that it makes now"), samples);
+  const trouble = h("p", { class: "quiet", role: "alert", test: "trouble" });
+  const ready = h("div", { class: "line" }, h("label", { for: `${id}-minutes` }, "for"), minutes, start);
+  const node = h("div", { class: "own" },
+    h("section", { "aria-label": "The folder" },
+      h("label", { for: `${id}-folder` }, "A folder with your pictures (400 or more) on the computer that runs this page"),
+      h("div", { class: "line" }, folder, button("look", "Look", () => act("own.look", { folder: folder.value }))),
+      looked, more, ready, trouble), running);
+  const polling = setInterval(() => {
+    if (node.isConnected && !node.hidden && busy()) act("own.state");
+  }, 1000);
+  const busy = () => model.get("own_state").running || model.get("own_state").reporting;
+  function pictures(shape, all) {
+    if (!shape.length) return samples.replaceChildren();
+    const [n, ...one] = shape;
+    samples.setAttribute("aria-label", `${n} pictures that the model makes now`);
+    samples.replaceChildren(...Array.from({ length: n }, (_, k) => {
+      const picture = makePicture(one, ROOM_TILE, { "aria-hidden": "true" });
+      picture.show(nthOf(all, k, one));
+      return picture.canvas;
+    }));
+  }
+  function show() {
+    const s = model.get("own_state"), begun = s.step > 0 || s.running;
+    say(looked, s.looked);
+    more.hidden = !s.skipped.length;
+    skipped.replaceChildren(...s.skipped.map(([name, why]) => h("li", {}, h("b", {}, name), ` ${why}`)),
+      ...(s.more ? [h("li", {}, `and ${s.more} more`)] : []));
+    ready.hidden = !s.looked || s.running;
+    running.hidden = !begun;
+    bar.value = s.goal ? clamp(s.seconds / s.goal, 0, 1) : 0;
+    say(far, `${Math.round(s.seconds)} of ${Math.round(s.goal)} s, step ${s.step}`);
+    stop.hidden = !s.running;
+    resume.hidden = s.running;
+    report.hidden = s.running || !s.step;
+    report.disabled = s.reporting;
+    say(report, s.reporting ? "Writing the report..." : "Write a report");
+    saved.hidden = !s.report;
+    open.hidden = s.running || !s.step || !fixed.opens;
+    said.forEach(([key, p]) => say(p, s[key]));
+    say(trouble, s.error);
+    curve.show(s.history);
+    pictures(s.shape, bytes(model.get("samples"), Uint8Array));
+  }
+  return { node, show, close: () => clearInterval(polling) };
+}
