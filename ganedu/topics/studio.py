@@ -1,8 +1,8 @@
 """What the studio's page works on: a picture as a recipe that can be told in a line, and the generator that draws it.
 
 A `Recipe` says all that a picture is made of: the seed of its z (or z itself, once two were mixed), class, dials and
-style. A `Maker` is a generator with what is known of it: the dials that were found in its latent space and what each was
-seen to do. Everything is on the CPU. Which directions the dials are is measured by `ganedu.topics.handles`; which
+style. A `Maker` is a generator with what is known of it: the dials that were found in its latent space and what each
+was seen to do. Everything is on the CPU. Which directions the dials are is measured by `ganedu.topics.handles`; which
 pictures somebody likes by `ganedu.topics.taste`.
 """
 
@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from ..inputs import brief, one_of, whole
 from ..pixels import check, to_uint8
-from ..sampling import seeded
-from . import latent
+from . import handles, latent
 
 NAMES = ("digits", "digits_by_class", "fashion", "shapes")
 SEEDS = 2**31  # seeds run from 0 to below this
@@ -87,16 +86,18 @@ def _number(name: str, value) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Dial:
-    """A direction (z_dim,) of length 1 by its name; `effect` says what it was seen to do, and to drag along.
+    """A direction (z_dim,) of length 1 by its name, and in words what it was seen to do: its `effect`, and at its
+    `side` what else changes.
 
-    A value from `low` to `high` is added to z along it. `measured` is what `effect` was made of, {} where nobody
-    measured: such a direction is principal, and its name a mere number.
+    A value from `low` to `high` is added to z (to w, where there is one) along it. `measured` holds the numbers that
+    the words were made of, {} where nobody measured: such a direction is principal, and its name a mere number.
     """
 
     name: str
     low: float
     high: float
     effect: str
+    side: str
     direction: Tensor = field(repr=False)
     measured: dict = field(default_factory=dict, repr=False)
 
@@ -111,16 +112,22 @@ class Maker:
     digest                12 characters that tell these weights from others
     styled                whether the late layers may take another picture's style
     data, licence         what it was trained on
+    judge                 a classifier of such pictures, or None
+    measure               pictures -> {name: (N,)}, numbers read off them; {} where nothing is known of the data
     """
 
-    def __init__(self, G: nn.Module, name: str, *, dials=None, classes=(), judge=None, data="", licence=""):
+    def __init__(
+        self, G: nn.Module, name: str, *, dials=None, classes=(), judge=None, measure=None, data="", licence=""
+    ):
         self.G, self.name, self.classes, self.judge = G.eval(), name, tuple(classes), judge
+        self.measure = measure or (lambda x: {})
         self.data, self.licence = data or name, licence
         self.styled = hasattr(G, "synthesis")
         self.digest = _digest(G)
         self.dials = principal(G) if dials is None else tuple(dials)
         self._along = torch.stack([d.direction for d in self.dials]) if self.dials else torch.zeros(0, G.z_dim)
         self.channels, self.image_size = self.draw([Recipe(seed=0, label=0 if self.classes else None)]).shape[1:3]
+        self._independent: Tensor | None = None
 
     @classmethod
     def of(cls, what: str | Path) -> "Maker":
@@ -197,8 +204,7 @@ class Maker:
         if other:
             late = self.G.mapping(torch.stack([self._z(styles[i]) for i in other]))
             ws[other, self.G.layers // 2 :] = late[:, None]
-        with seeded(0):  # its noise: the same for every picture, at every call
-            return self.G.synthesis(ws)
+        return self.G.synthesis(ws, noise=None)  # equal recipes, equal pictures
 
     def _z(self, what: int | tuple[float, ...]) -> Tensor:
         if isinstance(what, tuple):
@@ -231,7 +237,7 @@ class Maker:
         whole("frames", frames, 2, 200)
         return [self.mix(a, b, i / (frames - 1)) for i in range(frames)]
 
-    def with_style(self, content: Recipe, style: Recipe) -> Recipe:
+    def restyle(self, content: Recipe, style: Recipe) -> Recipe:
         """The content of one picture with the style of another, where `styled`; the other's dials are left out.
 
         Raises ValueError where this maker has no layers of style.
@@ -247,6 +253,15 @@ class Maker:
         for this data, else the grey values of 7 x 7 squares of the picture in each channel."""
         return self.seen(self.draw(recipes))
 
+    def diversity(self, recipes: list[Recipe]) -> float:
+        """How varied the pictures are, `taste.diversity` of their features: 1 as much as independent draws, 0 not at
+        all, as one picture alone."""
+        from . import taste
+
+        if self._independent is None:
+            self._independent = self.features(self.fresh(200, seed=1))
+        return taste.diversity(self.features(recipes), self._independent) if len(recipes) > 1 else 0.0
+
     def seen(self, x: Tensor) -> Tensor:
         """`features` of pictures (N, C, H, W) that are drawn already."""
         if self.judge is not None:
@@ -257,17 +272,15 @@ class Maker:
 
     # to share
 
-    def share(self, recipes: list[Recipe]) -> str:
-        """The recipes as one line of JSON, with the model's name and digest."""
-        recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
-        for recipe in recipes:
-            self.check(recipe)
-        whole_text = {"ganedu": "pictures", "model": self.name, "digest": self.digest}
-        return json.dumps(whole_text | {"pictures": [_short(r.to_json()) for r in recipes]}, separators=(",", ":"))
+    def share(self, recipe: Recipe) -> str:
+        """The recipe as one line of JSON, with the model's name and digest."""
+        self.check(recipe)
+        head = {"ganedu": "picture", "model": self.name, "digest": self.digest}
+        return json.dumps(head | {"recipe": _short(recipe.to_json())}, separators=(",", ":"))
 
-    def read(self, text: str) -> list[Recipe]:
-        """The recipes that `share` wrote. Raises ValueError for a text that is too long, broken, of another model, or
-        holds what this model cannot draw."""
+    def read(self, text: str) -> Recipe:
+        """The recipe that `share` wrote. Raises ValueError for a text that is too long, broken, of another model, or
+        of a picture that this model cannot draw."""
         what = "this is no text of the studio"
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{what}: it is empty. Paste the whole line that somebody shared.")
@@ -277,21 +290,20 @@ class Maker:
             given = json.loads(text)
         except (ValueError, RecursionError) as e:
             raise ValueError(f"{what}, or only a part of it ({e}). Paste the whole line that somebody shared.") from e
-        if not isinstance(given, dict) or given.get("ganedu") != "pictures" or not isinstance(given.get("model"), str):
+        if not isinstance(given, dict) or given.get("ganedu") != "picture" or not isinstance(given.get("model"), str):
             raise ValueError(f"{what}: it does not begin as `share` writes it.")
-        if (given["model"], given.get("digest")) != (self.name, self.digest):
-            other = "weights of another training" if given["model"] == self.name else f"the model {self.name}"
+        self._check_origin(given["model"], given.get("digest"))
+        recipe = Recipe.from_json(given.get("recipe"))
+        self.check(recipe)
+        return recipe
+
+    def _check_origin(self, model: str, digest) -> None:
+        if (model, digest) != (self.name, self.digest):
+            here = "the same name with other weights" if model == self.name else f"the model {self.name}"
             raise ValueError(
-                f"these pictures were made by the model {brief(given['model'])} with digest "
-                f"{brief(given.get('digest'))}; here is {other} with digest {self.digest!r}. Open that model, "
-                "and paste the text there."
+                f"this picture was made by the model {brief(model)}, digest {brief(digest)}; here is {here}, digest "
+                f"{self.digest!r}. Open that model, and paste the text there."
             )
-        if not isinstance(given.get("pictures"), list) or not given["pictures"]:
-            raise ValueError(f"{what}: it holds no pictures.")
-        found = [Recipe.from_json(r) for r in given["pictures"]]
-        for recipe in found:
-            self.check(recipe)
-        return found
 
     # to keep
 
@@ -302,6 +314,10 @@ class Maker:
             "model": self.name, "digest": self.digest, "data": self.data, "licence": self.licence,
             "seed": recipe.seed, "date": date, "recipe": _short(recipe.to_json()),
         })  # fmt: skip
+
+    def gif(self, recipes: list[Recipe], seconds: float = 2.0) -> bytes:
+        """`gif` of what the recipes draw, such as those of a `walk`."""
+        return gif(self.draw(recipes), seconds)
 
 
 def _short(recipe: dict) -> dict:
@@ -340,14 +356,21 @@ def _digest(G: nn.Module) -> str:
 
 def principal(G: nn.Module, k: int = 3) -> tuple[Dial, ...]:
     """The first k principal directions behind G's first layer as dials (`latent.pca_directions`); they have no names.
+    Where z is mapped to w first, those of w.
 
     A G with classes is asked with all of them blended evenly, so that z alone varies.
     """
-    first = next(i for i, layer in enumerate(G.net) if isinstance(layer, nn.ReLU))
-    found = latent.pca_directions(_Blended(G), G.net[first], k, 1000)
+    if hasattr(G, "synthesis"):
+        with torch.no_grad():
+            w = G.mapping(torch.randn(2000, G.z_dim, generator=torch.Generator().manual_seed(0)))
+        _, s, directions = torch.linalg.svd(w - w.mean(0), full_matrices=False)
+        found = directions[:k], (s.square() / s.square().sum())[:k]
+    else:
+        first = next(i for i, layer in enumerate(G.net) if isinstance(layer, nn.ReLU))
+        found = latent.pca_directions(_Blended(G), G.net[first], k, 1000)
     return tuple(
-        Dial(str(i), -3.0, 3.0, f"Principal direction {i}: {share:.0%} of what varies behind the first layer. It has "
-             "no name, and nobody measured what it does: look.", direction)
+        Dial(str(i), -3.0, 3.0, f"Principal direction {i}, {share:.0%} of what varies behind the first layer: it has "
+             "no name.", "Nobody measured what it changes: look.", direction)
         for i, (direction, share) in enumerate(zip(*found, strict=True), 1)
     )  # fmt: skip
 
@@ -368,13 +391,62 @@ class _Blended(nn.Module):
 # --------------------------------------------------------------------------------------------- where makers come from
 
 
+MEASURES = {
+    "digits": handles.strokes, "digits_by_class": handles.strokes, "fashion": handles.garments,
+    "shapes": handles.things,
+}  # fmt: skip
+STORED = "20_studio"  # the lookup that holds directions, what they do, and judges
+
+
 def _of_zoo(name: str) -> Maker:
+    from ..course import stored
     from ..runs import zoo
 
     G, _ = zoo.load(name)
     entry = zoo.card(name)
-    return Maker(G, name, classes=entry["settings"]["class_names"], licence=entry["data"]["licence"],
-                 data=entry["data"]["name"])  # fmt: skip
+    found = stored.table(STORED, new={"dials": {}})["dials"].get(name)
+    return Maker(
+        G, name, classes=entry["settings"]["class_names"], licence=entry["data"]["licence"], data=entry["data"]["name"],
+        judge=judge_of(entry["data"]["name"]), measure=MEASURES[name], dials=found and _dials(name, found),
+    )  # fmt: skip
+
+
+def judge_of(data: str) -> nn.Module | None:
+    """The stored judge of a data set by its name, frozen; None where there is none."""
+    from ..course import stored
+    from ..metrics import Classifier
+
+    sizes = stored.table(STORED, new={}).get("judges", {}).get(data)
+    return sizes and stored.network(Classifier(**sizes), STORED, f"judge of {data}")
+
+
+def _dials(name: str, found: list[dict]) -> tuple[Dial, ...]:
+    from ..course import stored
+
+    tensors = stored.tensors(STORED)
+    return tuple(
+        Dial(d["name"], -3.0, 3.0, *_words(d), tensors[f"{name}/{d['name']}"].float(), d) for d in found
+    )  # fmt: skip
+
+
+def _words(d: dict) -> tuple[str, str]:
+    """(effect, side effect) of a stored dial, as sentences with their numbers."""
+
+    def moved(name: str, interval: bool) -> str:
+        unit, sd = d["units"][name], d["deviations"][name]
+        mean, low, high = (sd * v for v in d["slopes"][name])
+        digits = 1 if sd > 2 else 2 if sd > 0.2 else 3
+        ends = f" ({low:+.{digits}f} to {high:+.{digits}f})" if interval else ""
+        return f"{name} {mean:+.{digits}f}{unit}{ends}"
+
+    own = d["name"]
+    others = ", ".join(moved(k, False) for k in d["slopes"] if k != own)
+    kept, works = d["kept"][0], d["works"][0]
+    return (
+        f"One unit: {moved(own, True)}. At {d['value']:g} either way {works:.0%} of pictures move by a deviation "
+        f"({d['deviations'][own]:.2g}{d['units'][own]}) and stay what they are.",
+        f"One unit also: {others}. At {d['value']:g} {kept:.0%} are still taken for the same thing.",
+    )
 
 
 def _of_run(folder: Path) -> Maker:
