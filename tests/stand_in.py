@@ -50,18 +50,22 @@ class Maker:
     def walk(self, a, b, frames):
         return [self.mix(a, b, i / (frames - 1)) for i in range(frames)]
 
-    def with_style(self, content, style):
+    def restyle(self, content, style):
         return replace(content, style=int(style.place))
 
-    def share(self, recipes):
-        return json.dumps({"model": self.name, "pictures": [[r.seed, r.label, r.dials] for r in recipes]})
+    def diversity(self, recipes):
+        return (recipes[-1].place - recipes[0].place) / 40
+
+    def share(self, recipe):
+        return json.dumps({"model": self.name, "picture": [recipe.seed, recipe.label, recipe.dials]})
 
     def read(self, text):
         try:
             given = json.loads(text)
             if given["model"] != self.name:
                 raise ValueError(f"these pictures were made by the model {given['model']!r}; here is {self.name!r}.")
-            return [Recipe(seed=s, label=k, dials=d) for s, k, d in given["pictures"]]
+            seed, label, dials = given["picture"]
+            return Recipe(seed=seed, label=label, dials=dials)
         except (json.JSONDecodeError, KeyError, TypeError):
             raise ValueError("this is no text of the studio: paste the whole line.") from None
 
@@ -70,6 +74,17 @@ class Maker:
 
     def gif(self, recipes):
         return b"GIF89a" + bytes(len(recipes))
+
+
+@dataclass(frozen=True)
+class Belief:
+    text: str
+    sure: float
+    picks: int
+    rows: tuple
+
+    def __str__(self):
+        return self.text
 
 
 class Taste:
@@ -93,16 +108,13 @@ class Taste:
     def belief(self):
         n = len(self.picked)
         text = f"After {n} picks: you seem to like bright ones." if n else "Nothing is known yet: pick one."
-        likes = (("brightness", 0.8), ("width", -0.3)) if n else ()
-        return SimpleNamespace(text=text, sure=min(1.0, n / 10), picks=n, likes=likes)
+        rows = (("brightness", 0.8, 0.2, 1.4), ("width", -0.3, -0.9, 0.3)) if n else ()
+        return Belief(text, min(1.0, n / 10), n, rows)
 
-    def page(self, n, variety=0.0):
-        step = 1 + round(3 * variety)
+    def page(self, n, varied=0.0):
+        step = 1 + round(3 * varied)
         first = self.picked[-1].place if self.picked else 0
         return [Recipe(seed=int(first + step * i), label=0) for i in range(n)]
-
-    def diversity(self, recipes):
-        return (recipes[-1].place - recipes[0].place) / 40
 
 
 class Run:

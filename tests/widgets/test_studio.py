@@ -172,12 +172,9 @@ def test_the_settings_as_a_text_go_out_and_come_back(shown):
     assert len(text) < 200 and json.loads(text)
     act(shown, ("choose", {"i": 6}), ("read", {"text": text}))
     assert shown.big == picture and shown.error == ""
-    several = json.dumps({"model": "stand-in", "pictures": [[40, 0, {}], [41, 0, {}]]})
-    act(shown, ("read", {"text": several}))
-    assert uppers(shown)[:3] == [140, 142, 64]
 
 
-@pytest.mark.parametrize("text", ["", "{", "null", '{"model": "other", "pictures": []}', 7, None])
+@pytest.mark.parametrize("text", ["", "{", "null", '{"model": "other", "picture": []}', 7, None])
 def test_a_text_of_another_model_or_a_broken_one_is_refused_and_nothing_is_lost(text, shown):
     before = shown.state, shown.tiles
     said = act(shown, ("read", {"text": text}))
@@ -273,26 +270,26 @@ def test_taste_is_asked_when_its_pane_is_opened_and_learns_from_picks(shown):
     first = shown.offer
     act(shown, ("taste.pick", {"i": 1}))
     assert shown.taste_state["picks"] == 1 and shown.taste_state["sure"] == 0.1 and shown.offer != first
-    assert shown.taste_state["likes"] == [["brightness", 0.8], ["width", -0.3]]
+    assert shown.taste_state["rows"] == [["brightness", 0.8, 0.2, 1.4], ["width", -0.3, -0.9, 0.3]]
     liked = grey(first, 1)[0]
     assert grey(shown.near)[0] == liked, "the page that should please begins with what was picked"
     act(shown, ("taste.size", {"value": 4}))
     assert len(shown.offer) == 4 * 64 and shown.taste_state["n"] == 4
     act(shown, "taste.reset")
-    assert shown.taste_state["picks"] == 0 and shown.taste_state["likes"] == []
+    assert shown.taste_state["picks"] == 0 and shown.taste_state["rows"] == []
 
 
 def test_the_page_is_nearer_to_taste_or_more_varied_and_goes_to_the_desk(shown):
-    act(shown, ("pane", {"name": "taste"}), ("taste.variety", {"value": 0.0}))
+    act(shown, ("pane", {"name": "taste"}), ("taste.varied", {"value": 0.0}))
     near = shown.taste_state["diversity"]
-    act(shown, ("taste.variety", {"value": 1.0}))
+    act(shown, ("taste.varied", {"value": 1.0}))
     assert shown.taste_state["diversity"] == pytest.approx(44 / 40) and near == pytest.approx(11 / 40)
     act(shown, ("keep", {"i": 0}), "taste.take")
     assert uppers(shown) == [60, *(60 + 2 * 4 * i for i in range(11))]
     act(shown, "undo")
     assert uppers(shown) == [60 + 2 * i for i in range(12)]
     for value in (-0.1, 1.1, None):
-        assert "from 0 to 1" in act(shown, ("taste.variety", {"value": value}))
+        assert "from 0 to 1" in act(shown, ("taste.varied", {"value": value}))
     assert "choose 2 or 4" in act(shown, ("taste.size", {"value": 3}))
     assert "from 0 to 1" in act(shown, ("taste.pick", {"i": 2}))
 
@@ -322,7 +319,7 @@ def test_pads_are_built_when_their_pane_is_opened(displayed):
     assert box.layout.display == "none"
 
 
-# ---------------------------------------------------------------------------------------------------------- own pictures
+# -------------------------------------------------------------------------------------------------------- own pictures
 
 
 @pytest.fixture
@@ -379,7 +376,7 @@ def test_a_run_gets_a_folder_of_its_own_and_an_earlier_one_is_opened_again(own, 
 def test_what_takes_long_is_said_to_be_busy_and_one_thing_at_a_time(own):
     own.look("slow")
     assert own.state()[0]["busy"] == "Looking at the folder" and own.state()[0]["looked"] == ""
-    with pytest.raises(ValueError, match="Looking at the folder ...: wait"):
+    with pytest.raises(ValueError, match=r"Looking at the folder \.\.\.: wait"):
         own.look("cats")
     assert done(own)["busy"] == "" and own.state()[0]["looked"]
 

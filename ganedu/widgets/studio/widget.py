@@ -185,7 +185,7 @@ class Studio(anywidget.AnyWidget):
             "chosen": page.chosen, "second": page.second, "kept": sorted(page.kept), "locks": sorted(page.locks),
             "dials": {name: recipe.dials.get(name, 0.0) for name in desk.dials}, "label": label,
             "style": recipe.style is not None, "share": desk.share, "undo": bool(desk.past), "redo": bool(desk.future),
-            "text": self.maker.share([recipe]), "titles": [desk.title(i) for i in range(len(page.cards))],
+            "text": self.maker.share(recipe), "titles": [desk.title(i) for i in range(len(page.cards))],
         }  # fmt: skip
         if self.tasting is not None:
             self.taste_state, self.offer, self.near = self.tasting.state()

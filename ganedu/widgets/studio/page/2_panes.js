@@ -178,7 +178,7 @@ function makeTaste({ model, fixed, act, id }) {
   const grid = makeGrid("near", "Pictures that should please you", fixed.shape, ROOM_TILE, () => {});
   const sizes = [2, 4].map((n) => button(`size-${n}`, `${n} pictures`, () => act("taste.size", { value: n })));
   const variety = h("input", { type: "range", min: 0, max: 1, step: 0.05, id: `${id}-variety`, test: "variety",
-    oninput: () => act("taste.variety", { value: Number(variety.value) }) });
+    oninput: () => act("taste.varied", { value: Number(variety.value) }) });
   const node = h("div", { class: "taste" },
     h("section", { "aria-label": "Pick one" }, h("h3", {}, "Which one do you like best?"),
       h("div", { class: "line" }, ...sizes, button("other", "None: show others", () => act("taste.other"))), offer),
@@ -207,9 +207,10 @@ function makeTaste({ model, fixed, act, id }) {
     sizes.forEach((node, k) => node.setAttribute("aria-pressed", [2, 4][k] === state.n));
     say(words, state.words);
     sure.value = state.sure;
+    node.classList.toggle("fresh", !state.picks);
     say(sure, `${Math.round(100 * state.sure)} %`);
-    bars.show(state.likes);
-    if (document.activeElement !== variety) variety.value = state.variety;
+    bars.show(state.rows);
+    if (document.activeElement !== variety) variety.value = state.varied;
     say(number, fmt(state.diversity));
   }
   function tiles() {

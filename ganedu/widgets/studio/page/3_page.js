@@ -1,7 +1,7 @@
 // The studio's page: what is done here goes to the kernel as acts, a list of them at a time, and what it answers is
 // shown. Its helpers come from helpers.js, which widget.py joins with these files into one module.
 
-const AGAIN = ["dial", "mix", "choose", "label", "taste.variety", "own.state"]; // of these only the newest counts
+const AGAIN = ["dial", "mix", "choose", "label", "taste.varied", "own.state"]; // of these only the newest counts
 
 function render({ model, el }) {
   let waiting = [], latest = [], open = model.get("pane"), panes = {}, tabs, stopListening = () => {};
