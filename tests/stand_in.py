@@ -157,7 +157,7 @@ class OwnPictures:
         if folder == "empty":
             raise FileNotFoundError("no pictures in empty: give a folder with 400 or more.")
         if folder == "slow":
-            time.sleep(0.5)
+            time.sleep(1.0)
         return Found(Path(folder))
 
     def start(self, found, out, seconds):
