@@ -176,7 +176,8 @@ def effect(draw, measure, classify, z: Tensor, along: Tensor, name: str) -> Effe
     """What a dial along the unit vector does, over z (N, z_dim), N even: half for the choice of `value`, half measured.
 
     `draw(z)` gives pictures, `measure(x)` {measure: (N,)}, `classify(x)` (N,); `draw` is asked for rows in the order of
-    z, so that labels may go with them. `name` is the measure that should move. Slopes are (m(z + 2 v) - m(z - 2 v)) / 4.
+    z, so that labels may go with them. `name` is the measure that should move. Slopes are
+    (m(z + 2 v) - m(z - 2 v)) / 4.
     Raises ValueError for an odd or small N.
     """
     if len(z) < 20 or len(z) % 2:

@@ -182,29 +182,35 @@ class Maker:
             raise ValueError("no recipes: give one or more.")
         for recipe in recipes:
             self.check(recipe)
-        return torch.cat([self._drawn(recipes[i : i + 250]) for i in range(0, len(recipes), 250)])
+        return self._drawn(recipes)
 
     def _drawn(self, recipes: list[Recipe]) -> Tensor:
-        z = torch.stack([self._z(r.z if r.seed is None else r.seed) for r in recipes])
+        z = self.mapped(torch.stack([self._z(r.z if r.seed is None else r.seed) for r in recipes]))
         values = torch.tensor([[r.dials.get(d.name, 0.0) for d in self.dials] for r in recipes]).view(len(recipes), -1)
-        move = values @ self._along  # (N, z_dim)
-        if self.classes:
-            x = self.G(z + move, torch.stack([self._shares(r.label) for r in recipes]))
-        elif not self.styled:
-            x = self.G(z + move)
-        else:
-            x = self._synthesis(z, move, [r.style for r in recipes])
-        return x.float().cpu()
+        labels = torch.stack([self._shares(r.label) for r in recipes]) if self.classes else None
+        styles = {i: r.style for i, r in enumerate(recipes) if r.style is not None}
+        late = self.mapped(torch.stack([self._z(style) for style in styles.values()])) if styles else None
+        return self.drawn(z + values @ self._along, labels, list(styles), late)
 
-    def _synthesis(self, z: Tensor, move: Tensor, styles: list) -> Tensor:
-        """Dials move w, not z; the later half of the layers takes the w of the style's z."""
-        w = self.G.mapping(z) + move
-        ws = w[:, None].repeat(1, self.G.layers, 1)
-        other = [i for i, style in enumerate(styles) if style is not None]
-        if other:
-            late = self.G.mapping(torch.stack([self._z(styles[i]) for i in other]))
-            ws[other, self.G.layers // 2 :] = late[:, None]
-        return self.G.synthesis(ws, noise=None)  # equal recipes, equal pictures
+    def mapped(self, z: Tensor) -> Tensor:
+        """z (N, z_dim) in the space that the dials live in: itself, or w where the generator maps it first."""
+        return self.G.mapping(z) if self.styled else z
+
+    @torch.no_grad()
+    def drawn(
+        self, z: Tensor, labels: Tensor | None = None, which: list[int] = (), late: Tensor | None = None
+    ) -> Tensor:
+        """Pictures (N, C, H, W) of vectors (N, z_dim) as `mapped` gives them, and labels (N,), or shares (N, classes).
+
+        Where `styled`, the later half of the layers of the pictures `which` takes the vectors `late` instead. What
+        noise the layers have is left out, so that equal recipes give equal pictures.
+        """
+        if not self.styled:
+            return torch.cat([self.G(*part).float().cpu() for part in _parts(z, labels)])
+        ws = z[:, None].repeat(1, self.G.layers, 1)
+        if len(which):
+            ws[list(which), self.G.layers // 2 :] = late[:, None]
+        return torch.cat([self.G.synthesis(part, noise=None).float().cpu() for part in ws.split(250)])
 
     def _z(self, what: int | tuple[float, ...]) -> Tensor:
         if isinstance(what, tuple):
@@ -318,6 +324,10 @@ class Maker:
     def gif(self, recipes: list[Recipe], seconds: float = 2.0) -> bytes:
         """`gif` of what the recipes draw, such as those of a `walk`."""
         return gif(self.draw(recipes), seconds)
+
+
+def _parts(z: Tensor, labels: Tensor | None, size: int = 250) -> list[tuple[Tensor, ...]]:
+    return [*zip(z.split(size))] if labels is None else [*zip(z.split(size), labels.split(size), strict=True)]
 
 
 def _short(recipe: dict) -> dict:
