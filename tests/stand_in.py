@@ -1,7 +1,9 @@
 """A maker, a taste and a training that stand in for the real ones: each picture says by its grey how it was made."""
 
 import json
+import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -25,7 +27,7 @@ class Maker:
 
     name, image_size, channels, digest = "stand-in", 8, 1, "abc"
     dials = (SimpleNamespace(name="weight", low=-1.0, high=1.0, effect="One unit adds 40 greys."),
-             SimpleNamespace(name="nothing", low=0.0, high=3.0, effect="Nothing is seen.", side="No side."))  # fmt: skip
+             SimpleNamespace(name="nothing", low=0.0, high=3.0, effect="None is seen.", side="No side."))  # fmt: skip
 
     def __init__(self, classes=("zero", "one", "two"), styled=False):
         self.classes, self.styled, self.drawn = tuple(classes), styled, 0
@@ -48,18 +50,22 @@ class Maker:
     def walk(self, a, b, frames):
         return [self.mix(a, b, i / (frames - 1)) for i in range(frames)]
 
-    def with_style(self, content, style):
+    def restyle(self, content, style):
         return replace(content, style=int(style.place))
 
-    def share(self, recipes):
-        return json.dumps({"model": self.name, "pictures": [[r.seed, r.label, r.dials] for r in recipes]})
+    def diversity(self, recipes):
+        return (recipes[-1].place - recipes[0].place) / 40
+
+    def share(self, recipe):
+        return json.dumps({"model": self.name, "picture": [recipe.seed, recipe.label, recipe.dials]})
 
     def read(self, text):
         try:
             given = json.loads(text)
             if given["model"] != self.name:
                 raise ValueError(f"these pictures were made by the model {given['model']!r}; here is {self.name!r}.")
-            return [Recipe(seed=s, label=k, dials=d) for s, k, d in given["pictures"]]
+            seed, label, dials = given["picture"]
+            return Recipe(seed=seed, label=label, dials=dials)
         except (json.JSONDecodeError, KeyError, TypeError):
             raise ValueError("this is no text of the studio: paste the whole line.") from None
 
@@ -68,6 +74,17 @@ class Maker:
 
     def gif(self, recipes):
         return b"GIF89a" + bytes(len(recipes))
+
+
+@dataclass(frozen=True)
+class Belief:
+    text: str
+    sure: float
+    picks: int
+    rows: tuple
+
+    def __str__(self):
+        return self.text
 
 
 class Taste:
@@ -91,51 +108,70 @@ class Taste:
     def belief(self):
         n = len(self.picked)
         text = f"After {n} picks: you seem to like bright ones." if n else "Nothing is known yet: pick one."
-        likes = (("brightness", 0.8), ("width", -0.3)) if n else ()
-        return SimpleNamespace(text=text, sure=min(1.0, n / 10), picks=n, likes=likes)
+        rows = (("brightness", 0.8, 0.2, 1.4), ("width", -0.3, -0.9, 0.3)) if n else ()
+        return Belief(text, min(1.0, n / 10), n, rows)
 
-    def page(self, n, variety=0.0):
-        step = 1 + round(3 * variety)
+    def page(self, n, varied=0.0):
+        step = 1 + round(3 * varied)
         first = self.picked[-1].place if self.picked else 0
         return [Recipe(seed=int(first + step * i), label=0) for i in range(n)]
 
-    def diversity(self, recipes):
-        return (recipes[-1].place - recipes[0].place) / 40
 
+class Run:
+    """A training that goes on by 50 steps whenever somebody looks."""
 
-class OwnPictures:
-    """A training that goes on by ten seconds whenever somebody looks."""
-
-    def __init__(self):
-        self.run, self.running, self.step, self.seconds, self.goal, self.calls = None, False, 0, 0.0, 0.0, []
-
-    def look(self, folder):
-        if folder == "empty":
-            raise ValueError("empty holds no pictures: give a folder with 400 or more.")
-        return SimpleNamespace(n=412, words="412 pictures were read, at 28 x 28 pixels.",
-                               skipped=[("a.txt", "is no picture"), ("b.png", "is broken")])  # fmt: skip
-
-    def start(self, folder, out=None, seconds=60.0):
-        self.calls.append(("start", folder, seconds))
-        self.run, self.running, self.step, self.goal = f"runs/{folder}", True, 0, float(seconds)
+    def __init__(self, out, seconds):
+        self.out, self.limit, self.running, self.step, self.best, self.calls = out, seconds, True, 0, None, []
+        self.measures = []
 
     def stop(self):
-        self.calls.append(("stop",))
+        self.calls.append("stop")
         self.running = False
 
     def resume(self):
-        self.calls.append(("resume",))
+        self.calls.append("resume")
         self.running = True
 
+    def doctor(self):
+        return "healthy"
+
     def report(self):
-        return "report.html"
+        return Path("report.html")
 
     def state(self):
         if self.running:
-            self.step, self.seconds = self.step + 50, min(self.goal, self.seconds + 10)
-        history = [(s, 100 - s / 10, 95 - s / 10, 105 - s / 10) for s in range(50, self.step + 1, 50)]
+            self.step += 50
+            self.measures.append(SimpleNamespace(step=self.step, distance=100 / self.step, error=0.1))
+        x = torch.linspace(-1, 1, 24).view(24, 1, 1, 1).expand(24, 1, 8, 8) if self.step else None
         return SimpleNamespace(
-            running=self.running, step=self.step, seconds=self.seconds, goal=self.goal, history=history, error="",
-            samples=torch.linspace(-1, 1, 16).view(16, 1, 1, 1).expand(16, 1, 8, 8) if self.step else None,
-            number="distance to held-out pictures 95", advice="Go on.", doctor="healthy",
+            running=self.running, step=self.step, seconds=self.step / 10, limit=self.limit, samples=x, error=0.1,
+            distance=100 / self.step if self.step else None, further=0.6, measures=self.measures, said="stopped",
+            advice=f"Go on: distance {100 / self.step:.3f}, the best so far." if self.step else "Too early to say.",
         )  # fmt: skip
+
+
+class OwnPictures:
+    """In place of the module `topics.own_pictures`."""
+
+    def look(self, folder):
+        if folder == "empty":
+            raise FileNotFoundError("no pictures in empty: give a folder with 400 or more.")
+        if folder == "slow":
+            time.sleep(0.5)
+        return Found(Path(folder))
+
+    def start(self, found, out, seconds):
+        return Run(out, seconds)
+
+    def reopen(self, out):
+        run = Run(out, 300.0)
+        run.running, run.step = False, 150
+        return run
+
+
+@dataclass(frozen=True)
+class Found:
+    folder: Path
+
+    def __str__(self):
+        return "412 pictures read, as grey squares of 8 pixels.\n2 are skipped: a.txt is no picture."

@@ -186,7 +186,8 @@ function listen(model, acts) {
 
 /** The way to the kernel: one message at most is on it; of those that come meanwhile the newest follows. `make(n)`
  * gives the n-th message when it goes; `quiet` is where the page says that no answer came, and then the next goes all
- * the same. The kernel hands the message's `id` back in its answer; an answer to an older one does not count. */
+ * the same. The kernel hands the message's `id` back in its answer; an answer to an older one does not count. `view` is
+ * what tells this page from others in it. */
 function makePost(model, make, quiet) {
   const view = uniqueId(); // two pages may show one widget
   let sent = 0, waiting = false, patience = 0;
@@ -213,5 +214,5 @@ function makePost(model, make, quiet) {
     go();
     return true;
   }
-  return { send, answered, busy: () => waiting || patience > 0, close: () => clearTimeout(patience) };
+  return { view, send, answered, busy: () => waiting || patience > 0, close: () => clearTimeout(patience) };
 }

@@ -156,16 +156,15 @@ class Desk:
         """The chosen picture's content in the second one's style."""
         if not getattr(self.maker, "styled", False):
             raise ValueError("This model does not tell style from content.")
-        self._change(self.maker.with_style(*self._two()))
+        self._change(self.maker.restyle(*self._two()))
 
-    def walk(self) -> tuple[Card, ...]:
-        """The pictures on the way from the chosen one to the second."""
-        return self.drawn(self.maker.walk(*self._two(), FRAMES))
+    def way(self) -> list:
+        """The recipes on the way from the chosen picture to the second."""
+        return self.maker.walk(*self._two(), FRAMES)
 
     def read(self, text: str) -> None:
-        """The picture of a text that was shared, in place of the chosen one; several take what is not kept."""
-        found = self.maker.read(text)
-        self._change(found[0]) if len(found) == 1 else self.take(found)
+        """The picture of a text that was shared, in place of the chosen one."""
+        self._change(self.maker.read(text))
 
     def undo(self) -> None:
         if not self.past:

@@ -12,13 +12,14 @@ SIZES = (2, 4)  # pictures of an offer
 class Tasting:
     """What is offered, and the page that should please, from a model of taste.
 
-    `taste` is a function from a maker to a model with `offer(n)`, `pick(i)`, `belief()`, `reset()`, `page(n, variety)`
-    and `diversity(recipes)`. It is called when the pane is opened: to know its pictures takes the model a while.
+    `taste` is a function from a maker to a model with `offer(n)`, `pick(i)`, `belief()`, `reset()` and
+    `page(n, varied)`, such as `topics.taste.Taste`. It is called when the pane is opened: to know its pictures takes
+    the model a while.
     """
 
     def __init__(self, taste: Callable, desk):
         self._build, self._desk = taste, desk
-        self.taste, self.n, self.variety = None, SIZES[0], 0.3
+        self.taste, self.n, self.varied = None, SIZES[0], 0.3
         self.cards, self.recipes, self.page, self.diversity = (), [], (), 0.0
 
     def begin(self) -> None:
@@ -33,7 +34,7 @@ class Tasting:
             "pick": lambda a: self.pick(a.get("i")),
             "other": lambda a: self._offer(),
             "size": lambda a: self.resize(a.get("value")),
-            "variety": lambda a: self.vary(a.get("value")),
+            "varied": lambda a: self.vary(a.get("value")),
             "reset": lambda a: self.reset(),
         }
 
@@ -49,10 +50,10 @@ class Tasting:
         self.n = n
         self._offer()
 
-    def vary(self, variety: float) -> None:
-        if not number(variety) or not 0 <= variety <= 1:
+    def vary(self, varied: float) -> None:
+        if not number(varied) or not 0 <= varied <= 1:
             raise ValueError("how varied the page is goes from 0 to 1.")
-        self.variety = float(variety)
+        self.varied = float(varied)
         self._look()
 
     def reset(self) -> None:
@@ -65,15 +66,15 @@ class Tasting:
 
     def _look(self) -> None:
         """The page that should please, and how varied it is."""
-        self.recipes = self.taste.page(TILES, self.variety)
-        self.page, self.diversity = self._desk.drawn(self.recipes), float(self.taste.diversity(self.recipes))
+        self.recipes = self.taste.page(TILES, self.varied)
+        self.page, self.diversity = self._desk.drawn(self.recipes), float(self._desk.maker.diversity(self.recipes))
 
     def state(self) -> tuple[dict, bytes, bytes]:
         """What the page shows: words and numbers, the offer's pixels, those of the page that should please."""
         if self.taste is None:
             return {}, b"", b""
         belief = self.taste.belief()
-        likes = [[str(name), float(value)] for name, value in belief.likes]
-        state = {"n": self.n, "variety": self.variety, "diversity": self.diversity, "words": belief.text,
-                 "sure": float(belief.sure), "picks": belief.picks, "likes": likes}  # fmt: skip
+        rows = [[name, *map(float, numbers)] for name, *numbers in belief.rows]
+        state = {"n": self.n, "varied": self.varied, "diversity": self.diversity, "words": str(belief),
+                 "sure": float(belief.sure), "picks": belief.picks, "rows": rows}  # fmt: skip
         return state, *(b"".join(card.pixels for card in cards) for cards in (self.cards, self.page))

@@ -22,7 +22,7 @@ from .taste import Tasting
 
 PAGE = Path(__file__).parent / "page"
 MOST = 64  # acts in one message
-PANES = {"make": "Pictures", "taste": "My taste", "draw": "Draw", "own": "My own pictures"}
+PANES = {"make": "Pictures", "taste": "My taste", "draw": "Draw", "own": "Own pictures"}
 
 
 class Studio(anywidget.AnyWidget):
@@ -39,6 +39,7 @@ class Studio(anywidget.AnyWidget):
     taste_state = traitlets.Dict().tag(sync=True)
     offer = traitlets.Bytes().tag(sync=True)  # uint8 (2 or 4, H, W, C)
     near = traitlets.Bytes().tag(sync=True)  # uint8 (N, H, W, C), a page by taste
+    pads_ready = traitlets.Bool(False).tag(sync=True)
     own_state = traitlets.Dict().tag(sync=True)
     samples = traitlets.Bytes().tag(sync=True)  # uint8 (N, H, W, C), of the training on one's own pictures
     error = traitlets.Unicode().tag(sync=True)
@@ -66,7 +67,7 @@ class Studio(anywidget.AnyWidget):
                       "dials": dials, "classes": list(maker.classes), "styled": bool(getattr(maker, "styled", False)),
                       "panes": {key: title for key, title in PANES.items() if there[key]}, "frames": FRAMES,
                       "opens": self._make is not None}  # fmt: skip
-        self.frames = b""
+        self.frames, self._walked, self._others = b"", None, None
 
     # -- what the page says
 
@@ -116,18 +117,17 @@ class Studio(anywidget.AnyWidget):
         def save(name: str, kind: str, data: bytes) -> None:
             self.send({"save": f"{name}.{kind.partition('/')[2]}", "type": kind, "view": id_.get("view")}, [data])
 
+        def picture(_) -> None:
+            data = self.maker.png(self.desk.page.recipe, date.today().isoformat())
+            save(self.maker.name, "image/png", data)
+
         def walk(_) -> None:
-            recipes = self.maker.walk(*self.desk._two(), FRAMES)
-            save(f"{self.maker.name}-walk", "image/gif", self.maker.gif(recipes))
+            save(f"{self.maker.name}-walk", "image/gif", self.maker.gif(self.desk.way()))
 
         def report(_) -> None:
             save("report", "text/html", Path(self.own.report).read_bytes())
 
-        return {
-            "png": lambda a: save(self.maker.name, "image/png", self.maker.png(self.desk.page.recipe, date.today().isoformat())),
-            "gif": walk,
-            "html": report,
-        }
+        return {"png": picture, "gif": walk, "html": report}
 
     def _of_panes(self) -> dict[str, Callable]:
         acts = {"pane": lambda a: self._open(a.get("name"))}
@@ -157,45 +157,45 @@ class Studio(anywidget.AnyWidget):
         for name, pad in self._pads.items():
             pad = pad() if callable(pad) else pad
             shown += [w.HTML(f"<b>{name}</b>"), getattr(pad, "widget", pad)]
-        self._pads_box.children = shown
+        self._pads_box.children, self.pads_ready = shown, True
 
     def _open_run(self) -> None:
         """The model that was trained on one's own pictures, on the desk."""
         if self._make is None:
             raise ValueError("This page cannot open another model.")
-        self._begin(self._make(self.own.run))
+        self._begin(self._make(self.own.trained))
         self.pane = "make"
 
     def _walk(self) -> None:
-        self.frames = b"".join(card.pixels for card in self.desk.walk())
+        self.frames, self._walked = b"".join(card.pixels for card in self.desk.drawn(self.desk.way())), self._two()
 
     # -- what the page gets
 
     def _show(self) -> None:
         desk, page = self.desk, self.desk.page
-        if self.state.get("drawn") != self._drawn():
-            self.frames = b"" if self.state and self.state["drawn"][:2] != self._drawn()[:2] else self.frames
+        if self.frames and self._walked != self._two():  # it is no longer a walk between these
+            self.frames = b""
         others = [card.pixels for i, card in enumerate(page.cards) if i != page.chosen]
-        if others != getattr(self, "_others", None) or page.chosen != self.state.get("chosen"):
+        if others != self._others or page.chosen != self.state.get("chosen"):
             self.tiles = b"".join(card.pixels for card in page.cards)
         self._others, self.big = others, page.cards[page.chosen].pixels
         recipe = page.recipe
+        label = recipe.label if isinstance(recipe.label, int) else None  # a mix has shares of several
         self.state = {
             "chosen": page.chosen, "second": page.second, "kept": sorted(page.kept), "locks": sorted(page.locks),
-            "dials": {name: recipe.dials.get(name, 0.0) for name in desk.dials}, "label": recipe.label if isinstance(recipe.label, int) else None,
+            "dials": {name: recipe.dials.get(name, 0.0) for name in desk.dials}, "label": label,
             "style": recipe.style is not None, "share": desk.share, "undo": bool(desk.past), "redo": bool(desk.future),
-            "text": self.maker.share([recipe]), "titles": [desk.title(i) for i in range(len(page.cards))],
-            "drawn": self._drawn(),
+            "text": self.maker.share(recipe), "titles": [desk.title(i) for i in range(len(page.cards))],
         }  # fmt: skip
         if self.tasting is not None:
             self.taste_state, self.offer, self.near = self.tasting.state()
         if self.own is not None:
             self.own_state, self.samples = self.own.state()
 
-    def _drawn(self) -> list:
-        """What a walk stands on: with another chosen or second picture it is no longer theirs."""
+    def _two(self) -> tuple:
+        """The chosen picture and the second, as they are."""
         page = self.desk.page
-        return [page.chosen, page.second]
+        return page.cards[page.chosen], None if page.second is None else page.cards[page.second]
 
     @property
     def words(self) -> str:

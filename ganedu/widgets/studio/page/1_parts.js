@@ -98,17 +98,23 @@ function makeDial(dial, id, turned, locked) {
   return { node, range, show };
 }
 
-/** Bars to the left or right of a middle line, with their names. */
+/** Weights with their intervals, as bars to the left or right of a middle line. */
 function makeBars() {
-  const node = h("ul", { class: "bars", "aria-label": "What the model believes that you like" });
+  const node = h("ul", { class: "bars", "aria-label": "What the model believes that you like", test: "bars" });
   function show(rows) {
-    const most = Math.max(1e-9, ...rows.map(([, value]) => Math.abs(value)));
+    const most = Math.max(1e-9, ...rows.flatMap((row) => row.slice(1).map(Math.abs)));
+    const place = (v) => 50 + (50 * v) / most;
     node.hidden = !rows.length;
-    node.replaceChildren(...rows.map(([name, value]) => {
-      const bar = h("span", { class: value < 0 ? "bar less" : "bar", "aria-hidden": "true" });
-      bar.style.width = `${(50 * Math.abs(value)) / most}%`;
-      return h("li", {}, h("span", { class: "name" }, name), h("span", { class: "track" }, bar),
-        h("span", { class: "value" }, fmt(value)));
+    node.replaceChildren(...rows.map(([name, value, low, high]) => {
+      const part = (kind, from, to) => {
+        const bar = h("span", { class: kind, "aria-hidden": "true" });
+        bar.style.left = `${place(Math.min(from, to))}%`;
+        bar.style.width = `${Math.abs(place(to) - place(from))}%`;
+        return bar;
+      };
+      return h("li", {}, h("span", { class: "name" }, name),
+        h("span", { class: "track" }, part("bar", 0, value), part("whisker", low, high)),
+        h("span", { class: "value" }, `${fmt(value)} (${fmt(low)} to ${fmt(high)})`));
     }));
   }
   return { node, show };

@@ -1,7 +1,7 @@
 // The panes of the studio's page. Each gets `context`: the model, its fixed facts, and `act`, the way to the kernel; and
 // returns its element and what shows the state anew.
 
-const ROOM_BIG = 320, ROOM_TILE = 84, ROOM_OFFER = 168, ROOM_FRAME = 168; // px there are for a picture
+const ROOM_BIG = 320, ROOM_TILE = 84, ROOM_OFFER = 140, ROOM_FRAME = 168; // px there are for a picture
 
 /** The chosen picture: large, its class, and what to do with it. */
 function makeChosen({ model, fixed, act, id }) {
@@ -178,7 +178,7 @@ function makeTaste({ model, fixed, act, id }) {
   const grid = makeGrid("near", "Pictures that should please you", fixed.shape, ROOM_TILE, () => {});
   const sizes = [2, 4].map((n) => button(`size-${n}`, `${n} pictures`, () => act("taste.size", { value: n })));
   const variety = h("input", { type: "range", min: 0, max: 1, step: 0.05, id: `${id}-variety`, test: "variety",
-    oninput: () => act("taste.variety", { value: Number(variety.value) }) });
+    oninput: () => act("taste.varied", { value: Number(variety.value) }) });
   const node = h("div", { class: "taste" },
     h("section", { "aria-label": "Pick one" }, h("h3", {}, "Which one do you like best?"),
       h("div", { class: "line" }, ...sizes, button("other", "None: show others", () => act("taste.other"))), offer),
@@ -207,9 +207,10 @@ function makeTaste({ model, fixed, act, id }) {
     sizes.forEach((node, k) => node.setAttribute("aria-pressed", [2, 4][k] === state.n));
     say(words, state.words);
     sure.value = state.sure;
+    node.classList.toggle("fresh", !state.picks);
     say(sure, `${Math.round(100 * state.sure)} %`);
-    bars.show(state.likes);
-    if (document.activeElement !== variety) variety.value = state.variety;
+    bars.show(state.rows);
+    if (document.activeElement !== variety) variety.value = state.varied;
     say(number, fmt(state.diversity));
   }
   function tiles() {
@@ -220,48 +221,51 @@ function makeTaste({ model, fixed, act, id }) {
 }
 
 /** The pads lie below this page, as widgets of their own. */
-const makeDraw = () => ({
-  node: h("p", { class: "hint draw" }, "Draw, or paint over a picture: the network answers at once."),
-  show() {},
-});
+function makeDraw({ model }) {
+  const node = h("p", { class: "hint draw", role: "status", test: "draw" });
+  return { node, show: () => say(node, model.get("pads_ready")
+    ? "Draw, or paint over a picture: the network answers at once." : "The networks are being loaded ...") };
+}
 
 /** A folder of one's own: look, train, watch, stop, go on, report. */
 function makeOwn({ model, fixed, act, id }) {
+  const look = () => act("own.look", { folder: folder.value });
   const folder = h("input", { type: "text", id: `${id}-folder`, test: "folder", spellcheck: "false", autocomplete: "off",
-    placeholder: "pictures/cats", onkeydown: (e) => e.key === "Enter" && act("own.look", { folder: folder.value }) });
-  const looked = h("p", { test: "looked", role: "status" }), skipped = h("ul", { class: "skipped" });
-  const more = h("details", {}, h("summary", {}, "What was skipped, and why"), skipped);
+    placeholder: "pictures/cats", onkeydown: (e) => e.key === "Enter" && look() });
+  const looked = h("p", { class: "looked", test: "looked" }), busy = h("p", { class: "hint", test: "busy" });
   const minutes = h("select", { id: `${id}-minutes`, test: "minutes" },
     ...[[1, "1 minute"], [5, "5 minutes"], [15, "15 minutes"], [60, "1 hour"]].map(([value, text]) =>
       h("option", { value }, text)));
-  const start = button("start", "Train", () => act("own.start", { minutes: Number(minutes.value) }));
-  const stop = button("stop", "Stop", () => act("own.stop"));
-  const resume = button("resume", "Go on", () => act("own.resume"));
+  const trouble = h("p", { class: "quiet wrong", role: "alert", test: "trouble" });
+  const again = button("again", "", () => act("own.again"));
+  const ready = h("div", { class: "line" }, h("label", { for: `${id}-minutes` }, "for"), minutes,
+    button("start", "Train", () => act("own.start", { minutes: Number(minutes.value) })), again);
+  const stop = button("stop", "Stop", () => act("own.stop")), resume = button("resume", "Go on", () => act("own.resume"));
+  const doctor = button("doctor", "Ask the doctor", () => act("own.doctor"));
   const report = button("report", "Write a report", () => act("own.report"));
   const saved = button("html", "Save the report", () => act("html"));
-  const open = button("open", "Open this model here", () => act("own.open"));
+  const open = button("open", "Make pictures with it", () => act("own.open"));
   const bar = h("progress", { id: `${id}-bar`, max: 1, test: "progress" }), far = h("span", { test: "far" });
-  const said = ["advice", "number", "doctor"].map((key) => [key, h("p", { class: key, test: key })]);
-  const status = h("div", { role: "status", "aria-live": "polite" }, ...said.map(([, p]) => p));
+  const said = ["advice", "number", "said", "word"].map((key) => h("p", { class: key, test: key }));
   const curve = makeCurve(), samples = h("div", { class: "grid samples", role: "img", test: "samples" });
-  const running = h("section", { class: "training", "aria-label": "The training" },
+  const running = h("section", { class: "training", "aria-label": "The training" }, h("h3", {}, "The training"),
     h("div", { class: "line" }, h("label", { for: `${id}-bar` }, "progress"), bar, far),
-    h("div", { class: "line" }, stop, resume, report, saved, open), status, curve.node,
+    h("div", { class: "line" }, stop, resume, doctor, report, saved, open),
+    h("div", { role: "status", "aria-live": "polite" }, ...said), curve.node,
     h("h3", {}, "Pictures that it makes now"), samples);
-  const trouble = h("p", { class: "quiet", role: "alert", test: "trouble" });
-  const ready = h("div", { class: "line" }, h("label", { for: `${id}-minutes` }, "for"), minutes, start);
   const node = h("div", { class: "own" },
-    h("section", { "aria-label": "The folder" },
-      h("label", { for: `${id}-folder` }, "A folder with your pictures (400 or more) on the computer that runs this page"),
-      h("div", { class: "line" }, folder, button("look", "Look", () => act("own.look", { folder: folder.value }))),
-      looked, more, ready, trouble), running);
-  const polling = setInterval(() => {
-    if (node.isConnected && !node.hidden && busy()) act("own.state");
-  }, 1000);
-  const busy = () => model.get("own_state").running || model.get("own_state").reporting;
+    h("section", { "aria-label": "The folder" }, h("h3", {}, "The folder"),
+      h("label", { for: `${id}-folder` }, "A folder with 400 or more pictures, on the computer that runs this page"),
+      h("div", { class: "line" }, folder, button("look", "Look", look)),
+      h("div", { role: "status", "aria-live": "polite" }, busy, looked), ready, trouble), running);
+  let ticks = 0;
+  const polling = setInterval(() => { // what trains goes on by itself: every second, or sooner where one waits for it
+    const state = model.get("own_state");
+    if (!node.isConnected || node.hidden || !(state.busy || (state.running && ++ticks % 4 === 0))) return;
+    act("own.state");
+  }, 250);
   function pictures(shape, all) {
-    if (!shape.length) return samples.replaceChildren();
-    const [n, ...one] = shape;
+    const [n, ...one] = shape.length ? shape : [0];
     samples.setAttribute("aria-label", `${n} pictures that the model makes now`);
     samples.replaceChildren(...Array.from({ length: n }, (_, k) => {
       const picture = makePicture(one, ROOM_TILE, { "aria-hidden": "true" });
@@ -270,24 +274,24 @@ function makeOwn({ model, fixed, act, id }) {
     }));
   }
   function show() {
-    const s = model.get("own_state"), begun = s.step > 0 || s.running;
+    const s = model.get("own_state"), idle = !s.busy && !s.running;
+    say(busy, s.busy ? `${s.busy} ...` : "");
     say(looked, s.looked);
-    more.hidden = !s.skipped.length;
-    skipped.replaceChildren(...s.skipped.map(([name, why]) => h("li", {}, h("b", {}, name), ` ${why}`)),
-      ...(s.more ? [h("li", {}, `and ${s.more} more`)] : []));
-    ready.hidden = !s.looked || s.running;
-    running.hidden = !begun;
-    bar.value = s.goal ? clamp(s.seconds / s.goal, 0, 1) : 0;
-    say(far, `${Math.round(s.seconds)} of ${Math.round(s.goal)} s, step ${s.step}`);
-    stop.hidden = !s.running;
-    resume.hidden = s.running;
-    report.hidden = s.running || !s.step;
-    report.disabled = s.reporting;
-    say(report, s.reporting ? "Writing the report..." : "Write a report");
-    saved.hidden = !s.report;
-    open.hidden = s.running || !s.step || !fixed.opens;
-    said.forEach(([key, p]) => say(p, s[key]));
     say(trouble, s.error);
+    ready.hidden = !s.looked || !idle;
+    again.hidden = !s.before;
+    say(again, `Open the earlier training (${s.before})`);
+    running.hidden = !s.begun;
+    if (!s.begun) return;
+    bar.value = clamp(s.seconds / s.limit, 0, 1);
+    say(far, `${Math.round(s.seconds)} of ${Math.round(s.limit)} s, step ${s.step}`);
+    stop.hidden = !s.running;
+    resume.hidden = s.running || s.seconds >= s.limit;
+    doctor.hidden = report.hidden = s.running || !s.step;
+    open.hidden = !s.step || !fixed.opens;
+    saved.hidden = !s.report;
+    for (const each of [stop, resume, doctor, report, open]) each.setAttribute("aria-disabled", !!s.busy);
+    [s.advice, s.number, s.said, s.doctor].forEach((text, k) => say(said[k], text));
     curve.show(s.history);
     pictures(s.shape, bytes(model.get("samples"), Uint8Array));
   }

@@ -1,10 +1,9 @@
 // The studio's page: what is done here goes to the kernel as acts, a list of them at a time, and what it answers is
 // shown. Its helpers come from helpers.js, which widget.py joins with these files into one module.
 
-const AGAIN = ["dial", "mix", "choose", "label", "taste.variety", "own.state"]; // of these only the newest counts
+const AGAIN = ["dial", "mix", "choose", "label", "taste.varied", "own.state"]; // of these only the newest counts
 
 function render({ model, el }) {
-  const view = uniqueId();
   let waiting = [], latest = [], open = model.get("pane"), panes = {}, tabs, stopListening = () => {};
   const quiet = h("p", { class: "quiet", role: "status", test: "quiet" });
   const wrong = h("p", { class: "quiet wrong", role: "alert", test: "error" });
@@ -16,7 +15,7 @@ function render({ model, el }) {
     [latest, waiting] = [waiting, []];
     root.dataset.sent = n;
     return { acts: latest };
-  }, quiet);
+  }, quiet), view = post.view;
   function act(what, values = {}) {
     const before = waiting[waiting.length - 1];
     if (AGAIN.includes(what) && before?.do === what && before.name === values.name) waiting.pop();
