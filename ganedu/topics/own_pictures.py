@@ -351,8 +351,8 @@ class Run:
             threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) - 1))}  # one core is left to the sliders
             # a session of its own: an interrupted cell is not an interrupted run
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, *arguments], stdin=subprocess.PIPE, stdout=self._log, env={**threads, **os.environ},
-                stderr=subprocess.STDOUT, start_new_session=True,
+                [sys.executable, "-m", __name__, *arguments], stdin=subprocess.PIPE, stdout=self._log,
+                stderr=subprocess.STDOUT, env={**threads, **os.environ}, start_new_session=True,
             )  # fmt: skip
 
     def stop(self, patience: float = 20.0) -> None:
