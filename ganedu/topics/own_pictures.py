@@ -227,7 +227,7 @@ def measure(fake: Tensor, train: Tensor, held_out: Tensor, step: int = 0, second
     # the same with fake i left out, but for what the held-out pictures have among themselves
     without = 2 * (across.sum() - across.sum(1)) / ((n - 1) * m) - (total - 2 * of_fake) / ((n - 1) * (n - 2))
     error = ((n - 1) * without.var(correction=0)).sqrt()
-    return Measure(step, seconds, float(distance), float(error), across.mean(0).tolist(), copied.auc, copied.z)
+    return Measure(step, seconds, float(distance), float(error), across.mean(0).cpu().tolist(), copied.auc, copied.z)
 
 
 def later(before: Measure, after: Measure) -> tuple[float, float]:
