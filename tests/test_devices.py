@@ -38,6 +38,7 @@ from ganedu.topics import (
     infogan,
     latent,
     outlines,
+    own_pictures,
     perceptual,
     pix2pix,
     rare,
@@ -503,6 +504,8 @@ TENSORS = {
     densities.masses: plain(densities.masses, P * 10, 0.1),
     densities.check_masses: plain(densities.check_masses, P, Q),
     densities.jsd: plain(densities.jsd, P, Q),
+    own_pictures.eye: lambda x: [own_pictures.eye(x(images()), 3)(x(images())).abs()],  # signs mean nothing
+    own_pictures.measure: lambda x: [*own_pictures.measure(x(A), x(B), x(A + 0.5))[2:]],
     completions.rmse: plain(completions.rmse, FILLED, A, SEEN),
     completions.spread_kept: plain(completions.spread_kept, FILLED, A, SEEN),
     completions.energy_distance: plain(completions.energy_distance, A, B),

@@ -185,7 +185,7 @@ def eye(x: Tensor, n_features: int = N_FEATURES, seed: int = 0) -> Eye:
     some = as_float(x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:2000].to(x.device)])
     some = some.flatten(1)
     mean = some.mean(0)
-    if not (some - mean).abs().max() > 0:
+    if bool((some == some[0]).all()):
         raise ValueError("all these pictures are equal: there is nothing to tell apart.")
     with seeded(seed):
         axes = torch.pca_lowrank(some - mean, min(n_features, *some.shape), center=False, niter=4)[2]
@@ -227,7 +227,7 @@ def measure(fake: Tensor, train: Tensor, held_out: Tensor, step: int = 0, second
     # the same with fake i left out, but for what the held-out pictures have among themselves
     without = 2 * (across.sum() - across.sum(1)) / ((n - 1) * m) - (total - 2 * of_fake) / ((n - 1) * (n - 2))
     error = ((n - 1) * without.var(correction=0)).sqrt()
-    return Measure(step, seconds, float(distance), float(error), across.mean(0).tolist(), copied.auc, copied.z)
+    return Measure(step, seconds, float(distance), float(error), across.mean(0).cpu().tolist(), copied.auc, copied.z)
 
 
 def later(before: Measure, after: Measure) -> tuple[float, float]:
@@ -348,10 +348,11 @@ class Run:
             if self._process is not None and self._process.poll() is None:
                 raise ValueError(f"the run in {self.out} is already training: stop it first.")
             self._said, self._log = "", tempfile.TemporaryFile()  # noqa: SIM115 (until the process ends)
+            threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) - 1))}  # one core is left to the sliders
             # a session of its own: an interrupted cell is not an interrupted run
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, *arguments], stdin=subprocess.PIPE, stdout=self._log,
-                stderr=subprocess.STDOUT, start_new_session=True,
+                stderr=subprocess.STDOUT, env={**threads, **os.environ}, start_new_session=True,
             )  # fmt: skip
 
     def stop(self, patience: float = 20.0) -> None:
