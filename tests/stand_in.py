@@ -54,7 +54,7 @@ class Maker:
         return replace(content, style=int(style.place))
 
     def diversity(self, recipes):
-        return (recipes[-1].place - recipes[0].place) / 40
+        return (recipes[-1].seed - recipes[0].seed) / 40
 
     def share(self, recipe):
         return json.dumps({"model": self.name, "picture": [recipe.seed, recipe.label, recipe.dials]})
