@@ -34,6 +34,7 @@ from ganedu.topics import (
     divergences,
     dynamics,
     gain,
+    handles,
     holes,
     infogan,
     latent,
@@ -45,6 +46,9 @@ from ganedu.topics import (
     reader,
     restoration,
     scarce,
+    studio,
+    style_generator,
+    taste,
     vae,
     vgg,
     worth,
@@ -126,6 +130,16 @@ def a_reader():
 
 
 @seeded
+def style_g():
+    return style_generator.StyleGenerator(SIDE, Z, Z, (6, 4, 4))
+
+
+@seeded
+def style_d():
+    return style_generator.StyleDiscriminator(SIDE, (4, 6))
+
+
+@seeded
 def encoder():
     return vae.Encoder(SIDE, 1, Z, 2).eval()
 
@@ -191,6 +205,7 @@ ANYWHERE = {
     sampling.answers: lambda net, x: sampling.answers(net(G()), x(rows(N, Z))),
     rare.fakes: lambda net, x: rare.fakes(net(G(CLASSES)), 1, N),
     sampling.generate: lambda net, x: sampling.generate(net(G(CLASSES)), N, x(labels())),
+    studio.principal: lambda net, x: [d.direction for d in studio.principal(net(G(CLASSES)), 2)],
     latent.find_z: lambda net, x: latent.find_z(net(G()), x(images(3)), starts=2, steps=3)[:4],
     latent.pca_directions: lambda net, x: (lambda g: tuple(latent.pca_directions(g, g.net[0], 2, 20)))(net(G())),
     losses.slopes: lambda net, x: losses.slopes(net(smooth_D()), x(images())),
@@ -213,6 +228,7 @@ ANYWHERE = {
     dynamics.game_jacobian: lambda net, x: dynamics.game_jacobian(
         net(flat_G()), net(flat_D()), x(rows(N, 2)), x(rows(N, Z)), losses.minimax
     ),
+    style_generator.read: lambda net, x: style_generator.read(net(judge(11, 3)), x(images(channels=3))),
     reader.read: lambda net, x: reader.read(net(a_reader()), x(images(channels=3))),
     restoration.restore: lambda net, x: restoration.restore(net(restoration.Restorer(1, 4, 4, 1)), x(images())),
     restoration.between: lambda net, x: [*restoration.between(net(flat_D()), x(flat_D()), 0.5).state_dict().values()],
@@ -378,6 +394,11 @@ def half(to):
     return D().to(to), images().to(to)
 
 
+def styled(to):
+    both = (network.to(to) for network in (style_g(), style_d()))
+    return steps.train_step(images(channels=3).to(to), **style_generator.players(*both), z_dim=Z)
+
+
 # f(device): players, and what they are given, in one place, as the Trainer hands it to a step
 TOGETHER = {
     steps.train_step: lambda to: steps.train_step(
@@ -389,6 +410,7 @@ TOGETHER = {
     steps.acgan_step: lambda to: steps.acgan_step(
         images().to(to), labels().to(to), **players(to, D(CLASSES, "acgan"), G=G(CLASSES)), z_dim=Z
     ),
+    style_generator.players: styled,
     infogan.infogan_step: coded,
     vae.vae_step: autoencoding,
     vae.vae_gan_step: vae_gan,
@@ -475,6 +497,8 @@ A, B = rows(), rows(50, shift=0.3)
 CHANCES, CELLS = A.softmax(1), worth.cells(densities.ring(), 3, 2)
 SEEN = torch.arange(180).view(60, 3) % 4 > 0
 FILLED = torch.where(SEEN, A, torch.stack([A / 2, -A]))
+KERNEL = rows(2, 27).view(2, 3, 3, 3)
+FACTORS = style_generator.draw(N, torch.Generator().manual_seed(0))
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
     augment.augment: plain(augment.augment, images(), p=0.5),
@@ -561,6 +585,19 @@ TENSORS = {
     gain.fit: lambda x: gain.fit(x(A[None]), x(SEEN[None]), steps=2, every=1, batch=4)[1:],
     gain.fill_by: lambda x: gain.fill_by(gain.practice_step, x(A), x(SEEN[None]), steps=2, every=1, batch=4),
     gain.fill: lambda x: gain.fill(x(A), x(SEEN), "mean"),
+    **{f: plain(f, images()) for f in (handles.strokes, handles.garments)},
+    handles.things: plain(handles.things, images(channels=3)),
+    handles.directions: lambda x: handles.directions(x(rows(60)), {"a": x(rows(60)[:, 0])}, x(labels(60))),
+    handles.apart: plain(handles.apart, rows(1)[0], rows(1, 3, 1.0)),
+    handles.effect: lambda x: handles.effect(
+        lambda z: z, lambda z: {"a": z[:, 0]}, lambda z: z[:, 1] > 0, x(rows(60)), x(torch.eye(3)[0]), "a"
+    ).works,
+    taste.described: lambda x: taste.described({"a": x(rows(60)[:, 0])}, x(rows(60)), x(labels(60)), ("a", "b"))[0],
+    taste.diversity: plain(taste.diversity, rows(9), rows(20)),
+    taste.vendi: plain(taste.vendi, rows(9), 1.0),
+    taste.varied_page: plain(taste.varied_page, rows()[:, 0], rows(), 5, 0.5),
+    studio.png: lambda x: list(studio.png(x(images()[0]), {"date": "2026"})),
+    studio.gif: lambda x: list(studio.gif(x(images()))),
     latent.lerp: plain(latent.lerp, A[0], A[1], torch.tensor([0.1, 0.7])),
     latent.slerp: lambda x: latent.slerp(x(A[0]), x(A[1]), torch.tensor([0.1, 0.7])),
     latent.direction: lambda x: [latent.direction(x(A), x(y)) for y in (A[:, 0], A[:, 0] > 0)],
@@ -605,6 +642,11 @@ TENSORS = {
     plots.array: lambda x: torch.from_numpy(plots.array(x(A))),
     outlines.figures: plain(outlines.figures, images(channels=3, side=32)),
     outlines.overlap: lambda x: outlines.overlap(x(images(channels=3, side=32))),
+    style_generator.render: plain(style_generator.render, FACTORS, 16),
+    style_generator.modulated_conv: plain(style_generator.modulated_conv, images(channels=3), KERNEL, rows(N)),
+    style_generator.demodulation: plain(style_generator.demodulation, KERNEL, rows(N)),
+    style_generator.doubled: plain(style_generator.doubled, images()),
+    style_generator.batch_deviation: plain(style_generator.batch_deviation, images()),
     reader.render: plain(reader.render, reader.draw(N, torch.Generator().manual_seed(0))),
     restoration.downscale: plain(restoration.downscale, images(), 2),
     restoration.add_noise: lambda x: restoration.add_noise(x(images()), 0.1, torch.Generator().manual_seed(0)),
@@ -650,6 +692,11 @@ def test_tensors_from_another_device(f, device):
 
 # ----------------------------------------------------------------------------------------------- every network alone
 
+
+def two_sides(D, x_real, x_fake):
+    return D + x_real - x_fake
+
+
 MODULES = {
     models.MLPGenerator: (flat_G, rows(N, Z)),
     models.MLPDiscriminator: (flat_D, rows(N, 2)),
@@ -657,6 +704,14 @@ MODULES = {
     models.DCDiscriminator: (partial(D, CLASSES), images(), labels()),
     metrics.Classifier: (judge, images()),
     reader.Reader: (a_reader, images(channels=3)),
+    style_generator.Mapping: (lambda: style_generator.Mapping(Z, 6), rows(N, Z)),
+    style_generator.StyledConv: (
+        lambda: style_generator.StyledConv(3, 4, Z), rows(N, 48).view(N, 3, 4, 4), rows(N, Z), torch.ones(N, 1, 4, 4)
+    ),
+    style_generator.StyleGenerator: (style_g, rows(N, Z)),
+    style_generator.ResidualHalving: (lambda: style_generator.ResidualHalving(3, 4), images(channels=3)),
+    style_generator.StyleDiscriminator: (style_d, images(channels=3)),
+    style_generator.Lazily: (lambda: style_generator.Lazily(two_sides), A, A, A),
     infogan.CodedGenerator: (lambda: infogan.CodedGenerator(G(), infogan.Code(2, 1)), rows(N, Z)),
     infogan.CodedDiscriminator: (lambda: infogan.CodedDiscriminator(D(), infogan.Code(2, 1)), images()),
     gain.Player: (lambda: gain.Player(3, fills=True), A[None], SEEN[None]),
