@@ -216,7 +216,7 @@ def measure(fake: Tensor, train: Tensor, held_out: Tensor, step: int = 0, second
     distance = 2 mean |f_i - h_j| - mean |f_i - f_k| - mean |h_j - h_l|, i != k, j != l: 0 on average for equal
     distributions, above it for all others, by chance below; in units of the features. `error`: the jackknife's over
     fakes. Raises ValueError for fewer than 20 of a kind, constant features, or values that are not finite.
-    Source: Székely and Rizzo 2013, eq. 2.5 (without the pairs of a point with itself); for `further` Meehan and others
+    Source: Székely and Rizzo 2013 (here without the pairs of a point with itself); for `further` Meehan and others
     2020, section 3.
     """
     copied = metrics.copying_u(fake, train, held_out)
@@ -501,14 +501,15 @@ class Run:
 
 def _beside(images: Images, fake: Tensor):
     """(figure, its text): held-out pictures; samples; the training picture nearest to each sample."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # without pyplot, which is no matter for threads
 
     from .. import plots
 
     train, n = as_float(images.x), 12
     near = train[metrics.nearest(fake[:n].flatten(1), train.flatten(1))[1]]
     rows = {"held out, real": as_float(images.x_test[:n]), "samples": fake[:n], "nearest to train on": near}
-    fig, axes = plt.subplots(3, 1, figsize=(10, 3.9))
+    fig = Figure(figsize=(10, 3.9), layout="constrained")
+    axes = fig.subplots(3, 1)
     for ax, (name, x) in zip(axes, rows.items(), strict=True):
         plots.images(ax, x, n, name)
     return fig, f"{n} held-out pictures; {n} samples; below each sample the training picture with the nearest pixels."
@@ -516,14 +517,15 @@ def _beside(images: Images, fake: Tensor):
 
 def _curve(measures: list[Measure]):
     """(figure, its text): the distance over the steps, with its error against the best; the share further off."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # without pyplot, which is no matter for threads
 
     from .. import plots
 
     best = min(measures, key=lambda m: m.distance)
     steps, far = [m.step for m in measures], [m.distance for m in measures]
     width = [2 * later(best, m)[1] if m is not best else 0 for m in measures]
-    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4))
+    fig = Figure(figsize=(11, 3.4), layout="constrained")
+    left, right = fig.subplots(1, 2)
     left.errorbar(steps, far, width, color=plots.FAKE, marker="o", ecolor=plots.GREY)
     left.set(
         xlabel="step", ylabel="distance to held-out", yscale="symlog" if max(far) > 20 * abs(far[-1]) else "linear"
@@ -540,14 +542,11 @@ def _curve(measures: list[Measure]):
 
 def _page(name: str, card: dict, word: str, figures: list) -> str:
     """The report as one page of HTML: no script, nothing to fetch."""
-    import matplotlib.pyplot as plt
-
     said = html.escape
     body = [f"<h1>Own pictures: {said(name)}</h1>", f"<p><strong>{said(card['quality']['advice'])}</strong></p>"]
     for fig, text in figures:
         buffer = io.BytesIO()
         fig.savefig(buffer, format="png", dpi=90)
-        plt.close(fig)
         picture = base64.b64encode(buffer.getvalue()).decode()
         body.append(f'<p><img alt="{said(text)}" src="data:image/png;base64,{picture}"><br>{said(text)}</p>')
     body += [f"<h2>The doctor's word</h2><pre>{said(word)}</pre>",

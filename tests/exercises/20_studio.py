@@ -23,7 +23,7 @@ wrong_1 = {
     DEF + BOTH + "2 * d.mean(), d.std() / n ** 0.5": "and so does its error",
     DEF + BOTH + "2 * d.mean(), 4 * d.var() / n": "its root is the error",
     DEF + BOTH + "2 * d.mean(), 2 * d.std() / n": "Over √M, not over M",
-    DEF + BOTH + "2 * d.mean(), 2 * d.std(correction=0) / n ** 0.5": "over M − 1",
+    DEF + BOTH + "2 * d.mean(), 2 * d.std(correction=0) / n ** 0.5": "Divide by M − 1",
     DEF + BOTH + "2 * d.mean(), 2 * after.std() / n ** 0.5": "the error of a level",
     DEF + BOTH + "2 * d.mean()": "give two numbers",
     DEF + BOTH + "2 * d.mean(), float('nan')": "NaN comes of",
