@@ -68,9 +68,7 @@ def studio(args) -> None:
     else:
         from .runs import recipes
 
-        _, settings = recipes.load_generator(args.run_dir)
-        if settings["image_size"] > 64:
-            raise ValueError(f"{args.run_dir} makes pictures of {settings['image_size']} pixels: the studio takes 64.")
+        recipes.load_generator(args.run_dir)
     if _call(command, app.environment(args.data, args.run_dir)):
         raise RuntimeError("Voilà ended with an error; what it said stands above.")
 
@@ -387,15 +385,7 @@ def parser() -> argparse.ArgumentParser:
                 epilog="All else is handed on to jupyter lab: ganedu lab --no-browser")  # fmt: skip
     p.add_argument("--port", type=_whole(1, 65535), default=8888, help="a free one near it is taken where it is in use")
 
-    p = command(studio, "make pictures on a page in the browser, without writing code")
-    p.set_defaults(browser=True)
-    which = p.add_mutually_exclusive_group()
-    which.add_argument(
-        "--data", default="digits", metavar="NAME", help=f"a trained model: {', '.join(STUDIO)} (digits)"
-    )
-    which.add_argument("--run", dest="run_dir", type=_path, metavar="DIR", help="folder of a run of ganedu train")
-    p.add_argument("--port", type=_whole(1, 65535), default=8866, help="a free one near it is taken where it is in use")
-    p.add_argument("--no-browser", dest="browser", action="store_false", help="say the address, and open no browser")
+    _arguments_of_studio(command(studio, "make pictures on a page in the browser, without writing code"))
 
     p = command(run, "run a notebook from top to bottom, with other parameters")
     p.add_argument("notebook", help="its number (03) or how its name begins (dcgan)")
@@ -423,6 +413,17 @@ def parser() -> argparse.ArgumentParser:
 
     _arguments_of_student(command(student, "write the notebooks without their solutions"))
     return top
+
+
+def _arguments_of_studio(p: argparse.ArgumentParser) -> None:
+    p.set_defaults(browser=True)
+    which = p.add_mutually_exclusive_group()
+    which.add_argument(
+        "--data", default="digits", metavar="NAME", help=f"a trained model: {', '.join(STUDIO)} (digits)"
+    )
+    which.add_argument("--run", dest="run_dir", type=_path, metavar="DIR", help="folder of a run of ganedu train")
+    p.add_argument("--port", type=_whole(1, 65535), default=8866, help="a free one near it is taken where it is in use")
+    p.add_argument("--no-browser", dest="browser", action="store_false", help="say the address, and open no browser")
 
 
 def _arguments_of_train(p: argparse.ArgumentParser) -> None:

@@ -54,7 +54,7 @@ class Maker:
         return replace(content, style=int(style.place))
 
     def diversity(self, recipes):
-        return (recipes[-1].place - recipes[0].place) / 40
+        return (recipes[-1].seed - recipes[0].seed) / 40
 
     def share(self, recipe):
         return json.dumps({"model": self.name, "picture": [recipe.seed, recipe.label, recipe.dials]})
@@ -157,7 +157,7 @@ class OwnPictures:
         if folder == "empty":
             raise FileNotFoundError("no pictures in empty: give a folder with 400 or more.")
         if folder == "slow":
-            time.sleep(0.5)
+            time.sleep(1.0)
         return Found(Path(folder))
 
     def start(self, found, out, seconds):

@@ -22,6 +22,7 @@ PRIOR = {
     "seen": 0.6,
 }  # deviations of the weights, features of variance 1
 SEEN = 8  # principal components of what the judge sees
+AGAINST = 3.0  # deviations, as `Choices.against` counts them: above, picks contradict what was believed
 UNSURE = 0.4  # `Belief.sure` below this is told as unsure
 CANDIDATES = 1 / 4  # share of the pool, the most liked, that a page at full variety is chosen from
 
@@ -87,7 +88,7 @@ class Choices:
 
     def against(self) -> float:
         """By how many deviations the picks were less likely, at the time, than the model itself expected of picks;
-        above 2 they contradict what had been believed."""
+        above AGAINST they contradict what had been believed."""
         if self.told[2] < 1e-9:
             return 0.0
         return float((self.told[1] - self.told[0]) / self.told[2].sqrt())
@@ -100,7 +101,7 @@ class Belief:
     - `sure`, 0 to 1: of two pictures taken at random, how much oftener than by chance the better one is named, by the
       model's own opinion: 2 p - 1;
     - `picks` so far; `rows` of at most 6 (name, weight, low, high), the weight with its 95 % interval, surest first;
-    - `against`: `Choices.against`, and `contradictory` where it is above 2.
+    - `against`: `Choices.against`, and `contradictory` where it is above AGAINST.
     """
 
     text: str
@@ -111,7 +112,7 @@ class Belief:
 
     @property
     def contradictory(self) -> bool:
-        return self.against > 2
+        return self.against > AGAINST
 
     def __str__(self) -> str:
         return self.text
@@ -191,7 +192,7 @@ class Learner:
         if not self.picks:
             return "I know nothing of your taste yet: pick the picture that you like best."
         count = f"{self.picks} pick" + "s" * (self.picks > 1)
-        if against > 2:
+        if against > AGAINST:
             return (
                 f"Your {count} contradict each other, or follow something that I cannot see: they fit what I believed "
                 f"{against:.1f} deviations worse than picks should. I go on guessing; reset to begin anew."

@@ -5,7 +5,8 @@ right_1 = [
     DEF + "d = after - before\n    return 2 * d.mean(), 2 * d.std() / len(d) ** 0.5",
     DEF + "import numpy as np\n    d = np.asarray(after) - np.asarray(before)\n"
     "    return 2 * d.mean(), 2 * d.std(ddof=1) / np.sqrt(len(d))",
-    DEF + "from scipy.stats import sem\n    return 2 * float((after - before).mean()), 2 * sem((after - before).numpy())",
+    DEF
+    + "from scipy.stats import sem\n    return 2 * float((after - before).mean()), 2 * sem((after - before).numpy())",
     DEF + "d, n = 2 * (after - before), len(before)\n    m = sum(d) / n\n"
     "    return m, (sum((v - m) ** 2 for v in d) / (n - 1) / n) ** 0.5",
     DEF + "c = torch.cov(torch.stack([before, after]))\n"

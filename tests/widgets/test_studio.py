@@ -110,7 +110,7 @@ def test_a_slider_that_is_dragged_is_one_step_to_undo(shown):
 
 def test_new_pictures_leave_what_is_kept_and_take_over_what_is_locked(shown):
     act(shown, ("dial", {"name": "weight", "value": 1.0}), ("label", {"value": 2}), ("lock", {"name": "weight"}))
-    act(shown, ("lock", {"name": "class"}), ("keep", {"i": 0}), ("keep", {"i": 5}))
+    act(shown, ("lock", {"name": "class"}), "keep", ("keep", {"i": 5}))
     before = shown.desk.page
     act(shown, "fresh")
     assert grey(shown.tiles, 0) == (100, 120) and grey(shown.tiles, 5) == (70, 100), "kept as they were"

@@ -4,6 +4,7 @@ The page sends what is done as a list of acts, waits with the next ones until `r
 what has changed. What is done stays in one object a page: two studios, in one kernel or in two, have nothing in common.
 """
 
+import html
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -99,8 +100,8 @@ class Studio(anywidget.AnyWidget):
         return {
             "fresh": lambda a: desk.fresh(),
             "choose": lambda a: desk.choose(a.get("i")),
-            "keep": lambda a: desk.keep(a.get("i")),
-            "mark": lambda a: desk.mark(a.get("i")),
+            "keep": lambda a: desk.keep(a.get("i", desk.page.chosen)),
+            "mark": lambda a: desk.mark(a.get("i", desk.page.chosen)),
             "lock": lambda a: desk.lock(a.get("name")),
             "dial": lambda a: desk.dial(a.get("name"), a.get("value")),
             "neutral": lambda a: desk.neutral(),
@@ -156,7 +157,7 @@ class Studio(anywidget.AnyWidget):
         shown = []
         for name, pad in self._pads.items():
             pad = pad() if callable(pad) else pad
-            shown += [w.HTML(f"<b>{name}</b>"), getattr(pad, "widget", pad)]
+            shown += [w.HTML(f"<b>{html.escape(str(name))}</b>"), getattr(pad, "widget", pad)]
         self._pads_box.children, self.pads_ready = shown, True
 
     def _open_run(self) -> None:

@@ -88,8 +88,8 @@ function makeDial(dial, id, turned, locked) {
   const node = h("div", { class: "dial" },
     h("label", { for: `${id}-range`, class: "name" }, dial.name), range, out,
     h("label", { class: "lock" }, lock, "lock"), about);
-  function show(value, isLocked, held) {
-    if (!held) {
+  function show(value, isLocked, idle) {
+    if (idle) {
       range.value = value;
       say(out, fmt(value));
     }

@@ -1,10 +1,11 @@
-// The panes of the studio's page. Each gets `context`: the model, its fixed facts, and `act`, the way to the kernel; and
-// returns its element and what shows the state anew.
+// The panes of the studio's page. Each gets `context`: the model, its fixed facts, `act`, the way to the kernel, and
+// `idle`, whether the kernel has answered all; and returns its element and what shows the state anew. As long as the
+// kernel has not answered all, a slider stays where the hand has put it.
 
 const ROOM_BIG = 320, ROOM_TILE = 84, ROOM_OFFER = 140, ROOM_FRAME = 168; // px there are for a picture
 
 /** The chosen picture: large, its class, and what to do with it. */
-function makeChosen({ model, fixed, act, id }) {
+function makeChosen({ model, fixed, act, idle, id }) {
   const picture = makePicture(fixed.shape, ROOM_BIG, { test: "big", role: "img" });
   const caption = h("p", { class: "caption", test: "caption", role: "status", "aria-live": "polite" });
   const classes = h("select", { test: "class", id: `${id}-class`, onchange: () => act("label",
@@ -14,18 +15,22 @@ function makeChosen({ model, fixed, act, id }) {
     onchange: () => act("lock", { name: "class" }) });
   const kind = h("div", { class: "line" }, h("label", { for: `${id}-class` }, "class"), classes,
     h("label", { class: "lock" }, lock, "lock"));
+  const lockStyle = h("input", { type: "checkbox", test: "lock-style", onchange: () => act("lock", { name: "style" }) });
+  const style = h("label", { class: "lock" }, lockStyle, "lock its style for new pictures");
   kind.hidden = !fixed.classes.length;
-  const keep = button("keep", "Keep", () => act("keep", { i: model.get("state").chosen }));
-  const mark = button("mark", "Make it the second", () => act("mark", { i: model.get("state").chosen }));
-  const node = h("section", { class: "chosen", "aria-label": "The chosen picture" }, picture.canvas, caption, kind,
+  const keep = button("keep", "Keep", () => act("keep"));
+  const mark = button("mark", "Make it the second", () => act("mark"));
+  const node = h("section", { class: "chosen", "aria-label": "The chosen picture" }, picture.canvas, caption, kind, style,
     h("div", { class: "line" }, keep, mark, button("png", "Save as PNG", () => act("png"))));
   function show(state) {
     picture.show(bytes(model.get("big"), Uint8Array));
     const title = state.titles[state.chosen];
     say(caption, title[0].toUpperCase() + title.slice(1));
     picture.canvas.setAttribute("aria-label", `the chosen picture: ${title}`);
-    classes.value = state.label ?? "";
+    if (idle()) classes.value = state.label ?? "";
     lock.checked = state.locks.includes("class");
+    lockStyle.checked = state.locks.includes("style");
+    style.hidden = !state.style;
     keep.setAttribute("aria-pressed", state.kept.includes(state.chosen));
     mark.setAttribute("aria-pressed", state.second === state.chosen);
   }
@@ -33,11 +38,10 @@ function makeChosen({ model, fixed, act, id }) {
 }
 
 /** What two pictures give: a mix, a walk, one's style on the other's content. */
-function makePair({ model, fixed, act, id }) {
-  let frames = new Uint8Array(), playing = 0, n = 0, held = false;
+function makePair({ model, fixed, act, idle, id }) {
+  let frames = new Uint8Array(), playing = 0, n = 0;
   const hint = h("p", { class: "hint" });
   const share = h("input", { type: "range", id: `${id}-share`, min: 0, max: 1, step: 0.02, value: 0, test: "share",
-    onpointerdown: () => (held = true), onpointerup: () => (held = false), onblur: () => (held = false),
     oninput: () => act("mix", { value: Number(share.value) }) });
   const picture = makePicture(fixed.shape, ROOM_FRAME, { test: "frame", role: "img", "aria-label": "the walk" });
   const step = h("input", { type: "range", min: 0, max: 1, step: 1, value: 0, test: "frame-number",
@@ -78,7 +82,7 @@ function makePair({ model, fixed, act, id }) {
     say(hint, ready ? `The second is picture ${state.second + 1}.` : state.second === null
       ? "Mark one picture as the second, then choose another: the two can be mixed." : "Now choose another picture.");
     both.hidden = !ready;
-    if (!held) share.value = state.share;
+    if (idle()) share.value = state.share;
   }
   function onFrames() {
     stop();
@@ -127,8 +131,7 @@ function makeText({ act, id }) {
 
 /** The gallery with all that is done to its pictures. */
 function makeMake(context) {
-  const { model, fixed, act, id } = context;
-  let held = null; // the dial that a hand holds: its own value counts, not the kernel's
+  const { model, fixed, act, idle, id } = context;
   const grid = makeGrid("gallery", "Pictures", fixed.shape, ROOM_TILE, (i) => act("choose", { i }),
     { k: (i) => act("keep", { i }), 2: (i) => act("mark", { i }) });
   const chosen = makeChosen(context), pair = makePair(context), text = makeText(context);
@@ -138,10 +141,6 @@ function makeMake(context) {
     button("fresh", "New pictures", () => act("fresh")), undo, redo);
   const dials = fixed.dials.map((dial, k) => makeDial(dial, `${id}-dial-${k}`,
     (value) => act("dial", { name: dial.name, value }), () => act("lock", { name: dial.name })));
-  dials.forEach(({ range }, k) => {
-    range.addEventListener("pointerdown", () => (held = k));
-    for (const end of ["pointerup", "pointercancel", "blur"]) range.addEventListener(end, () => (held = null));
-  });
   const tuned = h("section", { class: "dials", "aria-label": "Dials of the chosen picture" }, h("h3", {}, "Dials"),
     ...dials.map((d) => d.node),
     dials.length ? button("neutral", "All to 0", () => act("neutral")) : "This model has no dials.");
@@ -159,7 +158,7 @@ function makeMake(context) {
     grid.name(state.titles, (k) => (state.kept.includes(k) ? "📌" : "") + (k === state.second ? "②" : ""));
     undo.setAttribute("aria-disabled", !state.undo);
     redo.setAttribute("aria-disabled", !state.redo);
-    fixed.dials.forEach((dial, k) => dials[k].show(state.dials[dial.name], state.locks.includes(dial.name), held === k));
+    fixed.dials.forEach((dial, k) => dials[k].show(state.dials[dial.name], state.locks.includes(dial.name), idle()));
     chosen.show(state);
     pair.show(state);
     text.show(state, done);
@@ -169,7 +168,7 @@ function makeMake(context) {
 }
 
 /** Two or four pictures to pick from, what is believed, and a page that should please. */
-function makeTaste({ model, fixed, act, id }) {
+function makeTaste({ model, fixed, act, idle, id }) {
   const offer = h("div", { class: "offer", role: "group", "aria-label": "Which one do you like best?" });
   let cells = [];
   const words = h("p", { class: "words", role: "status", "aria-live": "polite", test: "belief" });
@@ -210,7 +209,7 @@ function makeTaste({ model, fixed, act, id }) {
     node.classList.toggle("fresh", !state.picks);
     say(sure, `${Math.round(100 * state.sure)} %`);
     bars.show(state.rows);
-    if (document.activeElement !== variety) variety.value = state.varied;
+    if (idle()) variety.value = state.varied;
     say(number, fmt(state.diversity));
   }
   function tiles() {
@@ -222,8 +221,8 @@ function makeTaste({ model, fixed, act, id }) {
 
 /** The pads lie below this page, as widgets of their own. */
 function makeDraw({ model }) {
-  const node = h("p", { class: "hint draw", role: "status", test: "draw" });
-  return { node, show: () => say(node, model.get("pads_ready")
+  const words = h("p", { class: "hint", role: "status", test: "draw" });
+  return { node: h("div", { class: "draw" }, words), show: () => say(words, model.get("pads_ready")
     ? "Draw, or paint over a picture: the network answers at once." : "The networks are being loaded ...") };
 }
 

@@ -25,10 +25,9 @@ function render({ model, el }) {
 
   // -- from it
   function onReply() {
-    const id = model.get("reply");
-    const mine = id.view === view;
-    show(mine && !model.get("error") ? latest[latest.length - 1]?.do : undefined);
-    if (mine) post.answered(id);
+    const id = model.get("reply"), done = model.get("error") ? undefined : latest[latest.length - 1]?.do;
+    const mine = post.answered(id); // and what was done meanwhile is on its way
+    show(mine ? done : undefined);
     if (mine) root.dataset.reply = id.n;
   }
   function show(done) {
@@ -37,6 +36,7 @@ function render({ model, el }) {
     for (const key of Object.keys(panes)) if (key === open) panes[key].show(done);
   }
   function onPane() {
+    if (waiting.some((each) => each.do === "pane")) return; // another one was opened meanwhile
     open = model.get("pane");
     show();
   }
@@ -47,7 +47,7 @@ function render({ model, el }) {
   // -- begin and end
   function build() {
     for (const pane of Object.values(panes)) pane.close?.();
-    const fixed = model.get("fixed"), context = { model, fixed, act, id: view };
+    const fixed = model.get("fixed"), context = { model, fixed, act, id: view, idle: () => !post.busy() };
     const makers = { make: makeMake, taste: makeTaste, draw: makeDraw, own: makeOwn };
     panes = Object.fromEntries(Object.keys(fixed.panes).map((key) => [key, makers[key](context)]));
     tabs = makeTabs(fixed.panes, Object.fromEntries(Object.entries(panes).map(([k, p]) => [k, p.node])), view, (key) => {
