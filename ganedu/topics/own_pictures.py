@@ -245,6 +245,17 @@ def later(before: Measure, after: Measure) -> tuple[float, float]:
     return after.distance - before.distance, error
 
 
+def as_near(measures: list[Measure], now: Measure) -> bool:
+    """Whether `now` is no further off than the nearest of `measures`, give or take twice the error of the difference.
+
+    So the newest such checkpoint is kept, not the one that chance put first: the rule of one standard error, with two.
+    """
+    if not measures:
+        return True
+    difference, error = later(min(measures, key=lambda m: m.distance), now)
+    return difference <= 2 * error
+
+
 def advice(measures: list[Measure], held_out: int) -> str:
     """One sentence that begins with "Go on", "Stop" or, where nothing can be said, with what is lacking.
 
@@ -263,11 +274,9 @@ def advice(measures: list[Measure], held_out: int) -> str:
     told = f"distance {last.distance:.3f} at step {last.step:,}, {best.distance:.3f} at step {best.step:,}"
     worse = [later(best, m) for m in measures[-2:]]
     if all(difference > 2 * error for difference, error in worse):
-        return (
-            f"Stop: {told}. Since then it has risen by {worse[-1][0]:.3f} ± {2 * worse[-1][1]:.3f}; the best is kept."
-        )
+        return f"Stop: {told}. Since then it has risen by {worse[-1][0]:.3f} ± {2 * worse[-1][1]:.3f}; what is kept is older."
     if best.step <= last.step / 2 and sum(m.step > best.step for m in measures) >= 3:
-        return f"Stop: {told}. Half of the run has brought nothing nearer; the best is kept."
+        return f"Stop: {told}. Half of the run has brought nothing nearer."
     return f"Go on: {told}, the best so far."
 
 
@@ -311,7 +320,8 @@ class Run:
     """A training run on a folder of pictures, in a process of its own; made by `start` or `reopen`.
 
     Its methods may be called from any thread. `found` are the pictures, `out` the run's folder, `best` the folder with
-    the checkpoint of the smallest distance (None before there is one): `recipes.load_generator` takes both.
+    the newest checkpoint that is `as_near` as the nearest (None before there is one): `recipes.load_generator` takes
+    both.
     """
 
     def __init__(self, found: Found, out: Path, seconds: float):
@@ -445,7 +455,7 @@ class Run:
         fake = self._eye(generate(G, N_FAKES, seed=1))
         with contextlib.suppress(ValueError):  # fakes that are all the same have no distance
             now = measure(fake, self._train, self._held_out, self._step, self._seconds)
-            if all(now.distance < m.distance for m in self.measures):
+            if as_near(self.measures, now):
                 write_atomic(self.out / "best" / CHECKPOINT, (copy / CHECKPOINT).read_bytes())
             self.measures.append(now)
             write_atomic(self.out / MEASURES, json.dumps([m._asdict() for m in self.measures]).encode())
