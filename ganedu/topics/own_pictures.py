@@ -274,7 +274,8 @@ def advice(measures: list[Measure], held_out: int) -> str:
     told = f"distance {last.distance:.3f} at step {last.step:,}, {best.distance:.3f} at step {best.step:,}"
     worse = [later(best, m) for m in measures[-2:]]
     if all(difference > 2 * error for difference, error in worse):
-        return f"Stop: {told}. Since then it has risen by {worse[-1][0]:.3f} ± {2 * worse[-1][1]:.3f}; what is kept is older."
+        rise = f"{worse[-1][0]:.3f} ± {2 * worse[-1][1]:.3f}"
+        return f"Stop: {told}. Since then it has risen by {rise}; what is kept is older."
     if best.step <= last.step / 2 and sum(m.step > best.step for m in measures) >= 3:
         return f"Stop: {told}. Half of the run has brought nothing nearer."
     return f"Go on: {told}, the best so far."
