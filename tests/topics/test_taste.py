@@ -77,7 +77,7 @@ def test_nothing_picked_is_the_prior():
 
 
 def test_picks_are_learnt_and_offers_please():
-    x = rows()
+    x = rows(1200)
     gained = []
     for seed in range(5):
         someone, model = taught(x[:, 0] - x[:, 2], x, seed=seed)
