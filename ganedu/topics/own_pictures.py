@@ -216,7 +216,7 @@ def measure(fake: Tensor, train: Tensor, held_out: Tensor, step: int = 0, second
     distance = 2 mean |f_i - h_j| - mean |f_i - f_k| - mean |h_j - h_l|, i != k, j != l: 0 on average for equal
     distributions, above it for all others, by chance below; in units of the features. `error`: the jackknife's over
     fakes. Raises ValueError for fewer than 20 of a kind, constant features, or values that are not finite.
-    Source: Székely and Rizzo 2013, eq. 2.5 (without the pairs of a point with itself); for `further` Meehan and others
+    Source: Székely and Rizzo 2013 (here without the pairs of a point with itself); for `further` Meehan and others
     2020, section 3.
     """
     copied = metrics.copying_u(fake, train, held_out)
@@ -245,6 +245,17 @@ def later(before: Measure, after: Measure) -> tuple[float, float]:
     return after.distance - before.distance, error
 
 
+def as_near(measures: list[Measure], now: Measure) -> bool:
+    """Whether `now` is no further off than the nearest of `measures`, give or take twice the error of the difference.
+
+    So the newest such checkpoint is kept, not the one that chance put first: the rule of one standard error, with two.
+    """
+    if not measures:
+        return True
+    difference, error = later(min(measures, key=lambda m: m.distance), now)
+    return difference <= 2 * error
+
+
 def advice(measures: list[Measure], held_out: int) -> str:
     """One sentence that begins with "Go on", "Stop" or, where nothing can be said, with what is lacking.
 
@@ -263,11 +274,10 @@ def advice(measures: list[Measure], held_out: int) -> str:
     told = f"distance {last.distance:.3f} at step {last.step:,}, {best.distance:.3f} at step {best.step:,}"
     worse = [later(best, m) for m in measures[-2:]]
     if all(difference > 2 * error for difference, error in worse):
-        return (
-            f"Stop: {told}. Since then it has risen by {worse[-1][0]:.3f} ± {2 * worse[-1][1]:.3f}; the best is kept."
-        )
+        rise = f"{worse[-1][0]:.3f} ± {2 * worse[-1][1]:.3f}"
+        return f"Stop: {told}. Since then it has risen by {rise}; what is kept is older."
     if best.step <= last.step / 2 and sum(m.step > best.step for m in measures) >= 3:
-        return f"Stop: {told}. Half of the run has brought nothing nearer; the best is kept."
+        return f"Stop: {told}. Half of the run has brought nothing nearer."
     return f"Go on: {told}, the best so far."
 
 
@@ -311,7 +321,8 @@ class Run:
     """A training run on a folder of pictures, in a process of its own; made by `start` or `reopen`.
 
     Its methods may be called from any thread. `found` are the pictures, `out` the run's folder, `best` the folder with
-    the checkpoint of the smallest distance (None before there is one): `recipes.load_generator` takes both.
+    the newest checkpoint that is `as_near` as the nearest (None before there is one): `recipes.load_generator` takes
+    both.
     """
 
     def __init__(self, found: Found, out: Path, seconds: float):
@@ -445,7 +456,7 @@ class Run:
         fake = self._eye(generate(G, N_FAKES, seed=1))
         with contextlib.suppress(ValueError):  # fakes that are all the same have no distance
             now = measure(fake, self._train, self._held_out, self._step, self._seconds)
-            if all(now.distance < m.distance for m in self.measures):
+            if as_near(self.measures, now):
                 write_atomic(self.out / "best" / CHECKPOINT, (copy / CHECKPOINT).read_bytes())
             self.measures.append(now)
             write_atomic(self.out / MEASURES, json.dumps([m._asdict() for m in self.measures]).encode())
@@ -501,14 +512,15 @@ class Run:
 
 def _beside(images: Images, fake: Tensor):
     """(figure, its text): held-out pictures; samples; the training picture nearest to each sample."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # without pyplot, which is no matter for threads
 
     from .. import plots
 
     train, n = as_float(images.x), 12
     near = train[metrics.nearest(fake[:n].flatten(1), train.flatten(1))[1]]
     rows = {"held out, real": as_float(images.x_test[:n]), "samples": fake[:n], "nearest to train on": near}
-    fig, axes = plt.subplots(3, 1, figsize=(10, 3.9))
+    fig = Figure(figsize=(10, 3.9), layout="constrained")
+    axes = fig.subplots(3, 1)
     for ax, (name, x) in zip(axes, rows.items(), strict=True):
         plots.images(ax, x, n, name)
     return fig, f"{n} held-out pictures; {n} samples; below each sample the training picture with the nearest pixels."
@@ -516,14 +528,15 @@ def _beside(images: Images, fake: Tensor):
 
 def _curve(measures: list[Measure]):
     """(figure, its text): the distance over the steps, with its error against the best; the share further off."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # without pyplot, which is no matter for threads
 
     from .. import plots
 
     best = min(measures, key=lambda m: m.distance)
     steps, far = [m.step for m in measures], [m.distance for m in measures]
     width = [2 * later(best, m)[1] if m is not best else 0 for m in measures]
-    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4))
+    fig = Figure(figsize=(11, 3.4), layout="constrained")
+    left, right = fig.subplots(1, 2)
     left.errorbar(steps, far, width, color=plots.FAKE, marker="o", ecolor=plots.GREY)
     left.set(
         xlabel="step", ylabel="distance to held-out", yscale="symlog" if max(far) > 20 * abs(far[-1]) else "linear"
@@ -540,14 +553,11 @@ def _curve(measures: list[Measure]):
 
 def _page(name: str, card: dict, word: str, figures: list) -> str:
     """The report as one page of HTML: no script, nothing to fetch."""
-    import matplotlib.pyplot as plt
-
     said = html.escape
     body = [f"<h1>Own pictures: {said(name)}</h1>", f"<p><strong>{said(card['quality']['advice'])}</strong></p>"]
     for fig, text in figures:
         buffer = io.BytesIO()
         fig.savefig(buffer, format="png", dpi=90)
-        plt.close(fig)
         picture = base64.b64encode(buffer.getvalue()).decode()
         body.append(f'<p><img alt="{said(text)}" src="data:image/png;base64,{picture}"><br>{said(text)}</p>')
     body += [f"<h2>The doctor's word</h2><pre>{said(word)}</pre>",

@@ -182,6 +182,13 @@ def test_the_advice(measures, held_out, words):
     assert own.advice(measures, held_out).startswith(words)
 
 
+def test_the_newest_checkpoint_that_is_as_near_is_kept():
+    assert own.as_near([], run_of(3)[0])
+    measures = run_of(3, 1, 1.01, 1.2)
+    assert own.as_near(measures[:2], measures[2]) and not own.as_near(measures[:3], measures[3])
+    assert own.as_near(measures[:1], measures[3])
+
+
 def test_a_run_that_repeats_its_training_pictures_is_stopped(pictures):
     found = own.look(pictures, 16)
     eye = own.eye(found.images.x)
