@@ -117,6 +117,7 @@ def directions(z: Tensor, y: dict[str, Tensor], labels: Tensor | None = None) ->
     the span of the other measures' directions is taken off. Raises ValueError as `latent.direction`, and where nothing
     is left.
     """
+    z, y, labels = z.cpu(), {k: v.cpu() for k, v in y.items()}, None if labels is None else labels.cpu()
     names, off = tuple(y), torch.zeros(0, z.shape[1])
     if labels is not None:
         kinds = [labels == c for c in labels.unique() if (labels == c).sum() > 1]
@@ -143,6 +144,7 @@ def apart(v: Tensor, rows: Tensor) -> Tensor:
 
     Raises ValueError where v lies in the span of the rows, so that nothing is left.
     """
+    v, rows = v.cpu(), rows.cpu()
     if len(rows):
         u, s, _ = torch.linalg.svd(rows.T.double(), full_matrices=False)
         span = u[:, s > 1e-6 * s.max()]
@@ -184,6 +186,7 @@ def effect(draw, measure, classify, z: Tensor, along: Tensor, name: str) -> Effe
         raise ValueError(f"{len(z)} rows of z do not fit: give an even number, 20 or more.")
     from ..metrics import mean_interval, wilson
 
+    z, along = z.cpu(), along.cpu()
     half, x = len(z) // 2, draw(z)
     before, taken = measure(x), classify(x)
     scale = {k: v.std().clamp(min=1e-9) for k, v in before.items()}

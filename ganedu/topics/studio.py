@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from ..inputs import brief, one_of, whole
 from ..pixels import check, to_uint8
-from . import handles, latent
+from ..sampling import seeded
+from . import handles, latent, style_generator
 
 NAMES = ("digits", "digits_by_class", "fashion", "shapes")
 SEEDS = 2**31  # seeds run from 0 to below this
@@ -123,6 +124,9 @@ class Maker:
         self.measure = measure or (lambda x: {})
         self.data, self.licence = data or name, licence
         self.styled = hasattr(G, "synthesis")
+        if self.styled:
+            with seeded(0):
+                self._noise = G.noise(1)  # the same for every picture, at every call
         self.digest = _digest(G)
         self.dials = principal(G) if dials is None else tuple(dials)
         self._along = torch.stack([d.direction for d in self.dials]) if self.dials else torch.zeros(0, G.z_dim)
@@ -202,15 +206,15 @@ class Maker:
     ) -> Tensor:
         """Pictures (N, C, H, W) of vectors (N, z_dim) as `mapped` gives them, and labels (N,), or shares (N, classes).
 
-        Where `styled`, the later half of the layers of the pictures `which` takes the vectors `late` instead. What
-        noise the layers have is left out, so that equal recipes give equal pictures.
+        Where `styled`, the later half of the layers of the pictures `which` takes the vectors `late` instead, and all
+        pictures have the same noise, so that equal recipes give equal pictures.
         """
         if not self.styled:
             return torch.cat([self.G(*part).float().cpu() for part in _parts(z, labels)])
         ws = z[:, None].repeat(1, self.G.layers, 1)
         if len(which):
             ws[list(which), self.G.layers // 2 :] = late[:, None]
-        return torch.cat([self.G.synthesis(part, noise=None).float().cpu() for part in ws.split(250)])
+        return torch.cat([self.G.synthesis(part, self._noise).float().cpu() for part in ws.split(250)])
 
     def _z(self, what: int | tuple[float, ...]) -> Tensor:
         if isinstance(what, tuple):
@@ -408,17 +412,25 @@ MEASURES = {
 STORED = "20_studio"  # the lookup that holds directions, what they do, and judges
 
 
+STYLES = "19_style_generator"  # the lookup that holds the generator of "shapes"
+
+
 def _of_zoo(name: str) -> Maker:
     from ..course import stored
     from ..runs import zoo
 
+    found = stored.table(STORED, new={"dials": {}})["dials"].get(name)
+    known = {"measure": MEASURES[name], "dials": found and _dials(name, found)}
+    if name == "shapes":
+        G = stored.network(style_generator.StyleGenerator(), STYLES, "G")
+        return Maker(
+            G, name, data="shapes", licence="computed by ganedu.data.shapes, MIT", judge=judge_of(name), **known
+        )
     G, _ = zoo.load(name)
     entry = zoo.card(name)
-    found = stored.table(STORED, new={"dials": {}})["dials"].get(name)
-    return Maker(
-        G, name, classes=entry["settings"]["class_names"], licence=entry["data"]["licence"], data=entry["data"]["name"],
-        judge=judge_of(entry["data"]["name"]), measure=MEASURES[name], dials=found and _dials(name, found),
-    )  # fmt: skip
+    data = entry["data"]
+    return Maker(G, name, classes=entry["settings"]["class_names"], licence=data["licence"], data=data["name"],
+                 judge=judge_of(data["name"]), **known)  # fmt: skip
 
 
 def judge_of(data: str) -> nn.Module | None:

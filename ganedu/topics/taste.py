@@ -127,8 +127,8 @@ class Learner:
     """
 
     def __init__(self, rows: Tensor, prior: Tensor, names: tuple[str, ...], near: Tensor, seed: int = 0):
-        self.rows, self.prior, self.names, self.seed = rows.double(), prior, names, seed
-        self.near = near.double()
+        self.rows, self.prior, self.names, self.seed = rows.double().cpu(), prior.cpu(), names, seed
+        self.near = near.double().cpu()
         self.reset()
 
     def reset(self) -> None:
@@ -260,7 +260,7 @@ def described(
     columns, prior, names = [], [], []
 
     def add(column: Tensor, kind: str, name: str) -> None:
-        column = column.double()
+        column = column.double().cpu()
         column = column - column.mean()
         if column.std() > 1e-9:
             columns.append(column / column.std())
@@ -273,7 +273,7 @@ def described(
         add(standard.clamp(-3, 3).square(), "squared", f"extreme {name}")
     for c, name in enumerate(classes if labels is not None else ()):
         add((labels == c).float(), "class", f"class {name}")
-    u, s, _ = torch.linalg.svd(seen.double() - seen.double().mean(0), full_matrices=False)
+    u, s, _ = torch.linalg.svd(seen.double().cpu() - seen.double().cpu().mean(0), full_matrices=False)
     for k in range(min(components, len(s))):
         if s[k] > 1e-9 * s[0]:
             add(u[:, k], "seen", "")
@@ -322,10 +322,11 @@ def diversity(features: Tensor, independent: Tensor) -> float:
     for name, rows in (("features", features), ("independent", independent)):
         if rows.ndim != 2 or len(rows) < 2:
             raise ValueError(f"{name} must be 2 or more rows (n, K): got {tuple(rows.shape)}.")
-    between = torch.pdist(independent.double()).mean()
+    features, independent = features.double().cpu(), independent.double().cpu()
+    between = torch.pdist(independent).mean()
     if not between > 0:
         raise ValueError("the independent rows are all alike: nothing can be compared with them.")
-    return float(torch.pdist(features.double()).mean() / between)
+    return float(torch.pdist(features).mean() / between)
 
 
 def vendi(features: Tensor, width: float) -> float:
@@ -335,7 +336,8 @@ def vendi(features: Tensor, width: float) -> float:
     """
     if features.ndim != 2 or not len(features) or not width > 0:
         raise ValueError(f"give rows (n, K) and a width above 0: got {tuple(features.shape)} and {brief(width)}.")
-    apart = torch.cdist(features.double(), features.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    features = features.double().cpu()
+    apart = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
     values = torch.linalg.eigvalsh((-apart.square() / (2 * width**2)).exp() / len(features)).clamp(min=0)
     return float(torch.special.entr(values).sum().exp())
 
@@ -352,9 +354,10 @@ def varied_page(u: Tensor, near: Tensor, n: int, varied: float) -> list[int]:
     whole("n", n, 1, few, f"a quarter of the {len(u)} pictures")
     if isinstance(varied, bool) or not isinstance(varied, int | float) or not 0 <= varied <= 1:
         raise ValueError(f"varied={brief(varied)} does not fit: give a number from 0 (my taste) to 1 (most varied).")
-    best = u.double().argsort(descending=True, stable=True)[:few]
+    u, near = u.double().cpu(), near.double().cpu()
+    best = u.argsort(descending=True, stable=True)[:few]
     rank = torch.linspace(1, 0, few, dtype=torch.float64)
-    apart = torch.cdist(near[best].double(), near[best].double())
+    apart = torch.cdist(near[best], near[best])
     apart = apart / apart.mean().clamp(min=1e-12)
     chosen, nearest = [0], apart[0].clone()
     while len(chosen) < n:

@@ -12,6 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ganedu import models
+from ganedu.course import stored
 from ganedu.pixels import to_uint8
 from ganedu.sampling import refresh_batchnorm, seeded
 from ganedu.topics import studio
@@ -49,8 +50,11 @@ class Styled(torch.nn.Module):
     def mapping(self, z):
         return self.scale * z
 
-    def synthesis(self, ws, noise="fresh"):
-        assert noise is None
+    def noise(self, n):
+        return [torch.randn(n)]
+
+    def synthesis(self, ws, noise=None):
+        assert noise is not None  # fresh noise would give another picture each time
         return ws.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None].expand(-1, 3, -1, -1).tanh()
 
 
@@ -322,6 +326,8 @@ def test_a_walk_is_kept_as_a_gif(plain):
 
 @pytest.mark.parametrize("name", studio.NAMES)
 def test_makers_of_a_name(name):
+    if name == "shapes" and not (stored.FOLDER / f"{studio.STYLES}.safetensors").is_file():
+        pytest.skip("notebook 19 has not stored its generator yet")
     maker = Maker.of(name)
     assert maker.name == name and maker.licence and maker.dials
     x = maker.draw(maker.fresh(3))
