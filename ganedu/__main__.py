@@ -24,11 +24,13 @@ examples:
   ganedu doctor runs/digits
   ganedu doctor gan.ipynb --seconds 60
   ganedu report runs/digits
+  ganedu studio --run runs/digits
 
 ganedu COMMAND --help says more about each. Errors end with status 2 where something can be put right on the
 command line, with 1 where a run failed.
 """
 
+STUDIO = ("digits", "digits_by_class", "fashion", "shapes")  # trained models, by the data that they are of
 SAVE_EVERY = 5.0  # seconds between two checkpoints: what a kill can cost
 
 
@@ -46,14 +48,29 @@ def lab(args) -> None:
         raise RuntimeError("JupyterLab ended with an error; what it said stands above.")
 
 
-def _call(command: list[str]) -> int:
+def _call(command: list[str], env: dict[str, str] | None = None) -> int:
     """Run a command to its end; Ctrl-C is its own to handle (JupyterLab asks whether to stop, and keeps the work)."""
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(command, env=env) as process:
         while True:
             try:
                 return process.wait()
             except KeyboardInterrupt:
                 continue
+
+
+def studio(args) -> None:
+    from .course import app
+    from .inputs import one_of
+
+    command = app.command(args.port, args.browser)
+    if args.run_dir is None:
+        one_of(args.data, STUDIO, "model of the studio")
+    else:
+        from .runs import recipes
+
+        recipes.load_generator(args.run_dir)
+    if _call(command, app.environment(args.data, args.run_dir)):
+        raise RuntimeError("Voilà ended with an error; what it said stands above.")
 
 
 def run(args) -> None:
@@ -368,6 +385,8 @@ def parser() -> argparse.ArgumentParser:
                 epilog="All else is handed on to jupyter lab: ganedu lab --no-browser")  # fmt: skip
     p.add_argument("--port", type=_whole(1, 65535), default=8888, help="a free one near it is taken where it is in use")
 
+    _arguments_of_studio(command(studio, "make pictures on a page in the browser, without writing code"))
+
     p = command(run, "run a notebook from top to bottom, with other parameters")
     p.add_argument("notebook", help="its number (03) or how its name begins (dcgan)")
     p.add_argument("-p", dest="parameters", nargs=2, action=_Pair, default=[], metavar=("NAME", "VALUE"),
@@ -394,6 +413,17 @@ def parser() -> argparse.ArgumentParser:
 
     _arguments_of_student(command(student, "write the notebooks without their solutions"))
     return top
+
+
+def _arguments_of_studio(p: argparse.ArgumentParser) -> None:
+    p.set_defaults(browser=True)
+    which = p.add_mutually_exclusive_group()
+    which.add_argument(
+        "--data", default="digits", metavar="NAME", help=f"a trained model: {', '.join(STUDIO)} (digits)"
+    )
+    which.add_argument("--run", dest="run_dir", type=_path, metavar="DIR", help="folder of a run of ganedu train")
+    p.add_argument("--port", type=_whole(1, 65535), default=8866, help="a free one near it is taken where it is in use")
+    p.add_argument("--no-browser", dest="browser", action="store_false", help="say the address, and open no browser")
 
 
 def _arguments_of_train(p: argparse.ArgumentParser) -> None:

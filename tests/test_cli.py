@@ -20,7 +20,7 @@ from ganedu.__main__ import main
 from ganedu.runs import recipes
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "slides", "student")
+COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "slides", "student", "studio")
 TINY = ["--image-size", "16", "--width", "2"]
 
 
@@ -618,3 +618,58 @@ def test_killed_at_random_moments_a_run_ends_as_the_unbroken_one():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "6 kills in 1 runs" in done.stdout, done.stdout + done.stderr
     assert ": 0 lost, 1 of 1 runs equal to the unbroken one" in done.stdout
+
+
+# ------------------------------------------------------------------------------------------------------------ studio
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What would have been called, and the settings that it would have had."""
+    calls = []
+    monkeypatch.setattr("ganedu.__main__._call", lambda command, env: calls.append((command, env)) or 0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    return calls
+
+
+def test_the_studio_is_served_to_this_machine_alone_with_its_settings_in_the_environment(runs, served, monkeypatch):
+    monkeypatch.chdir(runs)
+    assert main(["studio", "--port", "9001", "--no-browser"]) == 0
+    assert main(["studio", "--run", "cgan"]) == 0
+    (first, env), (second, of_run) = served
+    assert first[1:3] == ["-m", "voila"] and Path(first[3]).name == "studio.ipynb" and Path(first[3]).is_file()
+    assert {"--port=9001", "--no-browser", "--Voila.ip=127.0.0.1"} <= set(first)
+    assert "--no-browser" not in second and "--port=8866" in second
+    settings = json.loads(env["GANEDU_STUDIO"])
+    assert settings == {"data": "digits", "run": None, "folder": str(Path.cwd())}
+    assert json.loads(of_run["GANEDU_STUDIO"])["run"] == str((runs / "cgan").resolve())
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (["--data", "digit"], "unknown model of the studio 'digit'"),
+        (["--run", "nowhere"], "nowhere"),
+        (["--run", "."], "checkpoint"),
+        (["--data", "fashion", "--run", "."], "not allowed with"),
+    ],
+)
+def test_a_wrong_model_or_run_is_said_before_anything_is_served(line, words, served, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert main(["studio", *line]) == 2
+    except SystemExit as e:
+        assert e.code == 2
+    assert words in capsys.readouterr().err and not served
+
+
+def test_without_voila_the_studio_says_how_to_get_it_and_what_does_without(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["studio"]) == 2
+    err = said(capsys)
+    assert "pip install 'ganedu[studio]'" in err and "jupyter lab" in err and len(err.splitlines()) == 1
+
+
+def test_what_voila_refuses_ends_with_status_1(served, monkeypatch, capsys):
+    monkeypatch.setattr("ganedu.__main__._call", lambda command, env: 1)
+    assert main(["studio"]) == 1 and "Voilà ended with an error" in said(capsys)

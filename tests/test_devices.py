@@ -39,6 +39,7 @@ from ganedu.topics import (
     infogan,
     latent,
     outlines,
+    own_pictures,
     perceptual,
     pix2pix,
     rare,
@@ -537,6 +538,8 @@ TENSORS = {
     densities.masses: plain(densities.masses, P * 10, 0.1),
     densities.check_masses: plain(densities.check_masses, P, Q),
     densities.jsd: plain(densities.jsd, P, Q),
+    own_pictures.eye: lambda x: [own_pictures.eye(x(images()), 3)(x(images())).abs()],  # signs mean nothing
+    own_pictures.measure: lambda x: [*own_pictures.measure(x(A), x(B), x(A + 0.5))[2:]],
     completions.rmse: plain(completions.rmse, FILLED, A, SEEN),
     completions.spread_kept: plain(completions.spread_kept, FILLED, A, SEEN),
     completions.energy_distance: plain(completions.energy_distance, A, B),
@@ -720,6 +723,7 @@ MODULES = {
     models.DCDiscriminator: (partial(D, CLASSES), images(), labels()),
     metrics.Classifier: (judge, images()),
     reader.Reader: (a_reader, images(channels=3)),
+    style_generator.EqualLinear: (lambda: style_generator.EqualLinear(Z, 6), rows(N, Z)),
     style_generator.Mapping: (lambda: style_generator.Mapping(Z, 6), rows(N, Z)),
     style_generator.StyledConv: (
         lambda: style_generator.StyledConv(3, 4, Z), rows(N, 48).view(N, 3, 4, 4), rows(N, Z), torch.ones(N, 1, 4, 4)
@@ -921,7 +925,7 @@ def test_widgets_show_what_is_there(device):
 ELSEWHERE = {  # public functions without a case above: why
     "doctor.players.takes_labels": "reads a signature", "doctor.players.unwrapped": "gives a network back",
     "doctor.wiring.normed": "looks at a layer's hooks",
-    "doctor.rest.batches_counted": "reads counters", "doctor.rest.sound": "asked by the doctor, below",
+    "doctor.rest.batches_counted": "reads counters", "doctor.records.sound": "asked by the doctor, below",
     "doctor.patients.leaky_end": "changes a layer", "doctor.patients.stride_left_at_one": "changes a layer",
     "doctor.patients.one_adam": "makes an optimiser", "doctor.patients.both_for_D": "makes an optimiser",
     "models.n_parameters": "counts", "metrics.judges.train_judge": "test_a_judge_is_trained_where_the_images_are",

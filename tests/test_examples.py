@@ -3,7 +3,7 @@
 Three things are made short, and nothing else: training takes 1 second or 20 steps in place of the number given, `run`
 parametrises its notebook without running it, and `report` judges nothing. nbval runs the notebooks at full length, and
 tests/report the report. A run that an example reads and no example makes is trained first, and a notebook of somebody's
-own is written. `lab` opens nothing.
+own is written. `lab` and `studio` open nothing.
 """
 
 import ast
@@ -21,7 +21,7 @@ import pytest
 from ganedu import __main__ as cli
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "slides", "student")
+COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "slides", "student", "studio")
 TEXTS = [
     "README.md",
     "CONTRIBUTING.md",
@@ -125,7 +125,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def short(place, monkeypatch):
-    """The three things made short, and the list of what `lab` would have called."""
+    """The three things made short, and the list of what `lab` and `studio` would have called."""
     real, called = papermill.execute_notebook, []
 
     def parametrise(notebook, path, values, **kw):
@@ -134,7 +134,7 @@ def short(place, monkeypatch):
         nbformat.write(made, path)
 
     monkeypatch.setattr(papermill, "execute_notebook", parametrise)
-    monkeypatch.setattr(cli, "_call", lambda command: called.append(command) or 0)
+    monkeypatch.setattr(cli, "_call", lambda command, env=None: called.append(command) or 0)
     monkeypatch.chdir(place)
     return called
 
@@ -149,6 +149,8 @@ def test_each_works(line, short, place, capsys):
     assert status == 0 or (command == "doctor" and status == 1), capsys.readouterr().err  # 1: it has found something
     if command == "lab":
         assert len(short) == 1 and "jupyterlab" in short[0]
+    if command == "studio":
+        assert len(short) == 1 and "voila" in short[0] and "--Voila.ip=127.0.0.1" in short[0]
     if command == "sample":
         assert args.out.is_file()
     if command == "report":

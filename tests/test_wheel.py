@@ -19,7 +19,7 @@ import ganedu
 for module in pkgutil.walk_packages(ganedu.__path__, "ganedu."):
     print(importlib.import_module(module.name).__file__)
 from ganedu import data, models
-from ganedu.course import stored
+from ganedu.course import app, stored
 from ganedu.report.write import NOTEBOOK
 from ganedu.runs import zoo
 from ganedu.widgets.playground.starts import PREPARED
@@ -27,7 +27,7 @@ assert len(data.load("digits").x) == 4000 and len(data.load("fashion").x) == 10_
 assert len(zoo.names()) >= 5 and all(zoo.load(name) for name in zoo.names())
 assert stored.table("04_four_ways")["card"]
 assert stored.network(models.DCGenerator(16, 3, 16, 8), "11_latent_space", "DCGAN, width 8/0")
-assert NOTEBOOK.is_file() and len(list(PREPARED.glob("*.safetensors"))) == 4
+assert NOTEBOOK.is_file() and app.NOTEBOOK.is_file() and len(list(PREPARED.glob("*.safetensors"))) == 4
 [script] = distribution("ganedu").entry_points
 sys.argv[:] = ["ganedu", "--help"]
 script.load()()

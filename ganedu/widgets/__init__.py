@@ -8,9 +8,10 @@ from .choice import choose
 from .pictures import explore, show, watch
 
 LATER = {"ImageMap": "image_map", "image_map": "image_map", "Plane": "plane", "plane": "plane",
-         "Playground": "playground", "Sketch": "sketch", "sketch": "sketch"}  # fmt: skip
-__all__ = ["ImageMap", "Plane", "Playground", "Sketch", "choose", "explore", "image_map", "plane", "show", "sketch",
-           "watch"]  # fmt: skip
+         "Playground": "playground", "Sketch": "sketch", "sketch": "sketch", "Studio": "studio",
+         "studio": "studio"}  # fmt: skip
+__all__ = ["ImageMap", "Plane", "Playground", "Sketch", "Studio", "choose", "explore", "image_map", "plane", "show",
+           "sketch", "studio", "watch"]  # fmt: skip
 
 
 class Door(ModuleType):

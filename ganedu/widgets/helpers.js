@@ -140,6 +140,21 @@ function makeScreens(resized) {
   return { make, stale: () => all.forEach((s) => (s.stale = true)), close: () => observer.disconnect() };
 }
 
+/** These pixels, `channels` numbers each, on a canvas that becomes as large as they are. */
+function fill(canvas, pixels, width, height, channels) {
+  const data = new ImageData(width, height);
+  for (let k = 0; k < width * height; k++) {
+    for (let c = 0; c < 3; c++) data.data[4 * k + c] = pixels[channels * k + (channels === 3 ? c : 0)];
+    data.data[4 * k + 3] = 255;
+  }
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  canvas.getContext("2d").putImageData(data, 0, 0);
+  return canvas;
+}
+
+/** A small canvas with these pixels, to be drawn larger. */
+const sheetOf = (pixels, ...shape) => fill(document.createElement("canvas"), pixels, ...shape);
+
 /** At most one drawing per animation frame, which `wake` asks for. */
 function makeLoop(paint) {
   let asked = 0;
@@ -171,7 +186,8 @@ function listen(model, acts) {
 
 /** The way to the kernel: one message at most is on it; of those that come meanwhile the newest follows. `make(n)`
  * gives the n-th message when it goes; `quiet` is where the page says that no answer came, and then the next goes all
- * the same. The kernel hands the message's `id` back in its answer; an answer to an older one does not count. */
+ * the same. The kernel hands the message's `id` back in its answer; an answer to an older one does not count. `view` is
+ * what tells this page from others in it. */
 function makePost(model, make, quiet) {
   const view = uniqueId(); // two pages may show one widget
   let sent = 0, waiting = false, patience = 0;
@@ -198,5 +214,5 @@ function makePost(model, make, quiet) {
     go();
     return true;
   }
-  return { send, answered, busy: () => waiting || patience > 0, close: () => clearTimeout(patience) };
+  return { view, send, answered, busy: () => waiting || patience > 0, close: () => clearTimeout(patience) };
 }

@@ -6,18 +6,6 @@ const GAP = 16, RIM = 8; // px between the two; px that the answer has more, for
 const THUMB = 64; // px of an example's side
 const MASK = 0.6, MASK_COLOUR = [213, 94, 0]; // how much of an image its mask hides; orange, on light and on dark
 
-/** A small canvas with these pixels, `channels` numbers each, to be drawn larger. */
-function sheetOf(pixels, width, height, channels) {
-  const sheet = document.createElement("canvas"), data = new ImageData(width, height);
-  for (let k = 0; k < width * height; k++) {
-    for (let c = 0; c < 3; c++) data.data[4 * k + c] = pixels[channels * k + (channels === 3 ? c : 0)];
-    data.data[4 * k + 3] = 255;
-  }
-  Object.assign(sheet, { width, height });
-  sheet.getContext("2d").putImageData(data, 0, 0);
-  return sheet;
-}
-
 /** Ink as the pad shows it: white on black, or a mask on a photo. */
 function inked(ink, photo, size) {
   if (!photo) return sheetOf(ink, size, size, 1);

@@ -1,9 +1,10 @@
-"""JupyterLab on notebooks, seen by a real headless browser; for the browser test and for README's picture."""
+"""JupyterLab on notebooks, or a page by Voilà, seen by a real headless browser; for tests, and README's picture."""
 
 import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -72,9 +73,7 @@ def serve(folder: Path):
     places = {"JUPYTERLAB_SETTINGS_DIR": ".settings", "JUPYTERLAB_WORKSPACES_DIR": ".w", "JUPYTER_CONFIG_DIR": ".c",
               "JUPYTER_RUNTIME_DIR": ".r", "IPYTHONDIR": ".i"}  # fmt: skip
     env = {"OMP_NUM_THREADS": "1", **os.environ, **{k: str(folder / v) for k, v in places.items()}}  # a core for Lab
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = _free_port()
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
     command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=secret"]
     with open(folder / ".log", "w") as log:
@@ -87,6 +86,30 @@ def serve(folder: Path):
         server.wait(20)
 
 
+@contextlib.contextmanager
+def voila(folder: Path, *command: str, **env: str):
+    """A command that serves a page with Voilà from `folder`, such as `-m ganedu studio`; yields the page's address."""
+    port = _free_port()
+    places = {"JUPYTER_CONFIG_DIR": ".c", "JUPYTER_RUNTIME_DIR": ".r", "IPYTHONDIR": ".i"}
+    env = {"OMP_NUM_THREADS": "1", **os.environ, **{k: str(folder / v) for k, v in places.items()}, **env}
+    with open(folder / ".log", "w") as log:
+        server = subprocess.Popen([sys.executable, *command, f"--port={port}", "--no-browser"], env=env, stdout=log,
+                                  stderr=log, cwd=folder, start_new_session=True)  # fmt: skip
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/voila/static/voila.js", server, folder / ".log")
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)  # the command and Voilà, which ends its kernels
+        server.wait(20)
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
     for _ in range(720):  # a busy machine takes its time
         assert server.poll() is None, log.read_text()
@@ -95,7 +118,7 @@ def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.25)
-    raise AssertionError(f"JupyterLab did not answer within three minutes:\n{log.read_text()}")
+    raise AssertionError(f"The server did not answer within three minutes:\n{log.read_text()}")
 
 
 @contextlib.contextmanager

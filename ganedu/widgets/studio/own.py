@@ -1,0 +1,146 @@
+"""The pane of one's own pictures: look at a folder, train on it, see how far it is, stop, go on, report."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from ...checkpoints import CHECKPOINT
+from ...pixels import as_float, check, to_uint8
+from ..pictures import MISTAKES, said
+
+SAMPLES = 16  # pictures shown of a training
+MINUTES = (1, 5, 15, 60)
+LONGEST = 1000  # characters of a folder's name
+RUNS = Path("runs")  # where the page's trainings lie, each in a folder of its own
+
+
+class Own:
+    """What the pane shows of `logic`, which has `look`, `start` and `reopen` as `topics.own_pictures` has them.
+
+    What takes longer than a glance runs in a thread, one thing at a time, and `busy` says which.
+    """
+
+    def __init__(self, logic):
+        self.logic, self.found, self.run = logic, None, None
+        self.busy, self.error, self.doctor, self.report = "", "", "", ""
+        self._thread: threading.Thread | None = None
+
+    def acts(self) -> dict[str, Callable]:
+        return {
+            "look": lambda a: self.look(a.get("folder")),
+            "start": lambda a: self.start(a.get("minutes")),
+            "again": lambda a: self._later("Opening the earlier training", self._reopen),
+            "stop": lambda a: self._later("Stopping", self._run.stop),
+            "resume": lambda a: self._later("Going on", self._run.resume),
+            "doctor": lambda a: self._later("The doctor looks at it", self._ask_doctor),
+            "report": lambda a: self._later("Writing the report, half a minute", self._write_report),
+            "state": lambda a: None,  # how far it is: the answer holds it, as every answer does
+        }
+
+    @property
+    def _run(self):
+        if self.run is None:
+            raise ValueError("Nothing has been trained yet: look at a folder, and press Train.")
+        return self.run
+
+    @property
+    def trained(self) -> Path:
+        """The folder of the best checkpoint there is, or else of the last."""
+        return self._run.best or self._run.out
+
+    def look(self, folder: str) -> None:
+        """Read the folder. A run on it that was left earlier can be opened again."""
+        if not isinstance(folder, str) or not 0 < len(folder.strip()) <= LONGEST:
+            raise ValueError("Write the name of the folder that holds your pictures.")
+        self._later("Looking at the folder", lambda: self._look(folder.strip()))
+
+    def _look(self, folder: str) -> None:
+        self.found = None
+        self.found = self.logic.look(folder)
+
+    def start(self, minutes: int) -> None:
+        if self.found is None:
+            raise ValueError("Look at a folder first: then it is known what there is to train on.")
+        if minutes not in MINUTES:
+            raise ValueError(f"choose {', '.join(map(str, MINUTES))} minutes.")
+        if self.run is not None and self.run.running:
+            raise ValueError("A training runs already: stop it first.")
+        self._later("Starting", lambda: self._start(60.0 * minutes))
+
+    def _start(self, seconds: float) -> None:
+        self.run, self.doctor, self.report = self.logic.start(self.found, self._out(new=True), seconds=seconds), "", ""
+
+    def _reopen(self) -> None:
+        self.run, self.doctor, self.report = self.logic.reopen(self._out(new=False)), "", ""
+
+    def _out(self, new: bool) -> Path | None:
+        """The first folder that is free for a run on these pictures, or the last one with a run; None without one."""
+        name, last = Path(self.found.folder).name or "pictures", None
+        for k in range(1, 1000):
+            out = RUNS / (name if k == 1 else f"{name}-{k}")
+            if not (out / CHECKPOINT).exists():
+                return out if new else last
+            last = out
+        raise ValueError(f"there are a thousand runs of {name} in {RUNS}: put some away.")
+
+    def _ask_doctor(self) -> None:
+        self.doctor = self._run.doctor()
+
+    def _write_report(self) -> None:
+        self.report = str(self._run.report())
+
+    def _later(self, what: str, work: Callable) -> None:
+        """Do it in a thread; what is wrong with it is said on the page."""
+        if self.busy:
+            raise ValueError(f"{self.busy} ...: wait until that is done.")
+
+        def go() -> None:
+            try:
+                work()
+            except MISTAKES as e:
+                self.error = str(e) if isinstance(e, ValueError | OSError) else said(e)
+            finally:
+                self.busy = ""
+
+        self.busy, self.error = what, ""
+        self._thread = threading.Thread(target=go, daemon=True)
+        self._thread.start()
+        self._thread.join(0.05)  # what is done at once is shown at once
+
+    def state(self) -> tuple[dict, bytes]:
+        """What the page shows: words and numbers, and the samples' pixels."""
+        before = "" if self.found is None or self.busy else self._out(new=False)
+        shown = {"busy": self.busy, "error": self.error, "doctor": self.doctor, "report": self.report, "begun": False,
+                 "looked": "" if self.found is None else str(self.found), "before": str(before or ""),
+                 "running": False, "shape": []}  # fmt: skip
+        if self.run is None:
+            return shown, b""
+        now = self.run.state()
+        shown |= {"begun": True, "running": now.running, "step": now.step, "seconds": now.seconds, "limit": now.limit,
+                  "advice": now.advice, "number": _number(now), "said": "" if now.running else now.said[-300:],
+                  "folder": str(self.run.out), "history": _history(now.measures)}  # fmt: skip
+        pixels, shown["shape"] = _pixels(now.samples)
+        return shown, pixels
+
+
+def _history(measures) -> list[list[float]]:
+    """(step, distance, and what lies two errors below and above it) of each."""
+    return [[m.step, m.distance, m.distance - 2 * m.error, m.distance + 2 * m.error] for m in measures]
+
+
+def _number(now) -> str:
+    if now.distance is None:
+        return ""
+    return (
+        f"Distance to the held-out pictures: {now.distance:.3f} ± {2 * now.error:.3f}. A made picture lies "
+        f"further from the training pictures than a held-out one in {now.further:.0%} of cases: far below half, copies."
+    )
+
+
+def _pixels(samples) -> tuple[bytes, list[int]]:
+    """uint8 (N, H, W, C) as bytes, and its shape; nothing where there are no samples yet."""
+    if samples is None or not len(samples):
+        return b"", []
+    check(samples, ("N", (1, 3), "H", "W"), name="the samples")
+    x = to_uint8(as_float(samples[:SAMPLES])).permute(0, 2, 3, 1).contiguous()
+    return x.numpy().tobytes(), list(x.shape)
