@@ -459,7 +459,7 @@ def _words(d: dict) -> tuple[str, str]:
         mean, low, high = (sd * v for v in d["slopes"][name])
         digits = 1 if sd > 2 else 2 if sd > 0.2 else 3
         ends = f" ({low:+.{digits}f} to {high:+.{digits}f})" if interval else ""
-        return f"{name} {mean:+.{digits}f}{unit}{ends}"
+        return f"{name} {round(mean, digits) + 0.0:+.{digits}f}{unit}{ends}"  # + 0.0: no -0.0
 
     own = d["name"]
     others = ", ".join(moved(k, False) for k in d["slopes"] if k != own)
@@ -475,7 +475,9 @@ def _of_run(folder: Path) -> Maker:
     from ..runs import recipes
 
     G, settings = recipes.load_generator(folder)
-    return Maker(G, folder.resolve().name, classes=settings["class_names"], data=Path(settings["data"]).name)
+    place = folder.resolve()
+    name = place.parent.name if place.name == "best" else place.name  # own_pictures keeps a run's best one there
+    return Maker(G, name, classes=settings["class_names"], data=Path(settings["data"]).name)
 
 
 # ------------------------------------------------------------------------------------------------------- files to keep

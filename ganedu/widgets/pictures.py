@@ -144,7 +144,11 @@ def display_widget(widget: w.Widget, picture: bytes, alt: str) -> None:
 def control(name: str, spec) -> w.Widget:
     """A widget as it is; (low, high[, step[, value]]) a slider; a list a menu; a dict of name -> value one too."""
     label = name.replace("_", " ")
-    common = {"description": label, "style": {"description_width": "8em"}, "layout": w.Layout(width="28em", max_width="98%")}
+    common = {
+        "description": label,
+        "style": {"description_width": "8em"},
+        "layout": w.Layout(width="28em", max_width="98%"),
+    }
     if isinstance(spec, w.Widget) and spec.has_trait("value"):
         return spec
     if isinstance(spec, list | dict) and spec:

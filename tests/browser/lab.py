@@ -96,11 +96,11 @@ def voila(folder: Path, *command: str, **env: str):
         server = subprocess.Popen([sys.executable, *command, f"--port={port}", "--no-browser"], env=env, stdout=log,
                                   stderr=log, cwd=folder, start_new_session=True)  # fmt: skip
     try:
-        _wait_for(f"http://127.0.0.1:{port}/voila/static/none", server, folder / ".log")
+        _wait_for(f"http://127.0.0.1:{port}/voila/static/voila.js", server, folder / ".log")
         yield f"http://127.0.0.1:{port}/"
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGINT)  # as Ctrl-C does: the command, Voilà and its kernels
+            os.killpg(server.pid, signal.SIGTERM)  # the command and Voilà, which ends its kernels
         server.wait(20)
 
 
@@ -116,10 +116,6 @@ def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
         try:
             urllib.request.urlopen(url, timeout=5).close()
             return
-        except urllib.error.HTTPError as e:
-            if e.code == 404:  # it is there, and has no such page
-                return
-            time.sleep(0.25)
         except (urllib.error.URLError, OSError):
             time.sleep(0.25)
     raise AssertionError(f"The server did not answer within three minutes:\n{log.read_text()}")

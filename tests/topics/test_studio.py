@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -360,4 +361,5 @@ def test_makers_of_a_run(kind, tmp_path):
     assert len(maker.classes) == (10 if kind == "cgan" else 0)
     assert maker.draw(maker.fresh(4)).shape == (4, 1, 16, 16)
     assert maker.features(maker.fresh(4)).shape == (4, 49) and maker.measure(None) == {}
+    assert Maker.of(shutil.copytree(out, out / "best")).name == "run"
     assert torch.equal(Maker.of(str(out)).draw(maker.fresh(2)), maker.draw(maker.fresh(2)))

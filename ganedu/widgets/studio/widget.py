@@ -50,7 +50,10 @@ class Studio(anywidget.AnyWidget):
         pads = _checked(maker, pads, make)
         super().__init__()
         self._make, self._taste, self._seed = make, taste, seed
-        self._pads, self._pads_box = pads, w.VBox([], layout=w.Layout(display="none"))
+        self._pads, self._pads_box = (
+            pads,
+            w.VBox([], layout=w.Layout(display="none", width="100%", max_width="1172px", margin="0 auto")),
+        )
         self.own = None if own is None else Own(own)
         self._begin(maker)
         self.widget = w.VBox([self, self._pads_box])

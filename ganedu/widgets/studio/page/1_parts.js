@@ -63,7 +63,7 @@ function makeGrid(test, label, shape, room, chosen, keys = {}) {
       c.node.tabIndex = i === k ? 0 : -1;
     });
   }
-  /** What each picture is, for those who cannot see it, and the signs on it: a pin, a 2. */
+  /** What each picture is, for those who cannot see it, and the signs on it. */
   function name(titles, signs) {
     cells.forEach((c, k) => {
       c.node.setAttribute("aria-label", titles[k] ?? `picture ${k + 1}`);

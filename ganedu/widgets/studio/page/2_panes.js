@@ -155,7 +155,8 @@ function makeMake(context) {
     const state = model.get("state");
     grid.one(state.chosen, bytes(model.get("big"), Uint8Array));
     grid.mark(state.chosen);
-    grid.name(state.titles, (k) => (state.kept.includes(k) ? "📌" : "") + (k === state.second ? "②" : ""));
+    grid.name(state.titles, (k) => [state.kept.includes(k) && "kept", k === state.second && "second"]
+      .filter(Boolean).join(", "));
     undo.setAttribute("aria-disabled", !state.undo);
     redo.setAttribute("aria-disabled", !state.redo);
     fixed.dials.forEach((dial, k) => dials[k].show(state.dials[dial.name], state.locks.includes(dial.name), idle()));
