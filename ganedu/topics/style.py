@@ -77,10 +77,12 @@ def answers(x: Tensor, bank: Sequence[Tensor], wrap: bool = False) -> Tensor:
             f"pixels: give (N, C, H, W) with C as the filters have, and at least {largest + (0 if wrap else 8)} a side."
         )
     spectrum, found = torch.fft.rfft2(x)[:, None], []
+    re, im = spectrum.real, spectrum.imag
     for f in bank:
         s = f.shape[-1]
-        padded = F.pad(f.to(x), (0, w - s, 0, h - s)).roll((-(s // 2), -(s // 2)), (2, 3))
-        found.append(torch.fft.irfft2((spectrum * torch.fft.rfft2(padded).conj()).sum(2), s=(h, w)))
+        g = torch.fft.rfft2(F.pad(f.to(x), (0, w - s, 0, h - s)).roll((-(s // 2), -(s // 2)), (2, 3)))
+        both = torch.complex((re * g.real + im * g.imag).sum(2), (im * g.real - re * g.imag).sum(2))  # spectrum conj(g)
+        found.append(torch.fft.irfft2(both, s=(h, w)))
     cut = 0 if wrap else largest // 2
     return torch.cat(found, 1)[..., cut : h - cut, cut : w - cut]
 
@@ -90,7 +92,7 @@ class Style:
 
     kind   one of STATISTICS: each is the mean colour and, of a_k = relu(answer / its standard deviation in the
            photograph): "two moments", the mean and spread of each a_k (what AdaIN keeps); "Gram matrix", the means and
-           G_kl = mean over places of a_k a_l; "whole distributions", 128 quantiles along 64 random directions
+           G_kl = mean over places of a_k a_l; "whole distributions", these and 128 quantiles along 64 random directions
     bent   without it the ReLU is left out, and only what is linear remains
     Raises ValueError for another kind, or a photograph smaller than SMALLEST pixels.
     Source: Gatys, Ecker and Bethge 2015 (Gram); Huang and Belongie 2017 (moments); Heitz and others 2021 (slices).
@@ -126,10 +128,11 @@ class Style:
         a = a.relu() if self.bent else a
         if self.kind == "two moments":
             return [colour, a.mean(2), a.std(2)]
-        if self.kind == "Gram matrix":
-            return [colour, a.mean(2), a @ a.mT / a.shape[2]]
-        sorted_ = (self.directions @ a).sort(2).values
-        return [colour, F.interpolate(sorted_, size=LEVELS, mode="linear", align_corners=True)]
+        parts = [colour, a.mean(2), a @ a.mT / a.shape[2]]
+        if self.kind == "whole distributions":
+            inorder = (self.directions @ a).sort(2).values
+            parts.append(F.interpolate(inorder, size=LEVELS, mode="linear", align_corners=True))
+        return parts
 
 
 class Made(NamedTuple):
@@ -154,7 +157,7 @@ def synthesise(style: Style, size: int = 64, iterations: int = 100, seed: int = 
 
 def _descend(loss_of: Callable[[Tensor], Tensor], start: Tensor, iterations: int) -> Made:
     """L-BFGS on the pixels from `start`; what lies beyond -1 and 1 pays its square, and is cut off at the end."""
-    x, losses, begun = start.clone().requires_grad_(), [], time.perf_counter()
+    x, losses, begun = start.clone(memory_format=torch.contiguous_format).requires_grad_(), [], time.perf_counter()
     opt = torch.optim.LBFGS([x], max_iter=iterations, history_size=20, line_search_fn="strong_wolfe",
                             tolerance_grad=1e-9, tolerance_change=1e-12)  # fmt: skip
 
@@ -172,20 +175,22 @@ def _descend(loss_of: Callable[[Tensor], Tensor], start: Tensor, iterations: int
 # ------------------------------------------------------------------------------------------------ without any training
 
 
-def nearest_patches(photo: Tensor, size: int = 64, seed: int = 0, patch: int = 7, alpha: float = 0.02) -> Made:
+def nearest_patches(
+    photo: Tensor, size: int = 64, seed: int = 0, scales=(0.36, 0.6, 1.0), rounds: int = 3, alpha: float = 0.02
+) -> Made:
     """A texture made of the photograph's own patches, coarse to fine: GPNN.
 
-    At each of three scales the picture so far is enlarged; each of its patches q is replaced by the photograph's patch
-    k with the least d(q, k) / (alpha + min over q' of d(q', k)), d the mean squared difference: a patch that already
+    At each of the scales the picture so far is enlarged; each of its patches q, 7 x 7, gives way to the photograph's k
+    with the least d(q, k) / (alpha + min over q' of d(q', k)), d the mean squared difference: a patch that already
     serves somebody well is dearer elsewhere. Overlapping patches are averaged. It starts from a random place of the
-    coarsest photograph under noise; three rounds a scale. Raises ValueError for a photograph smaller than `size`.
+    coarsest photograph under noise; `rounds` a scale. Raises ValueError for a photograph smaller than `size`.
     Source: Granot and others 2022, section 3 (their scales are finer, 3/4 each; their rounds are 10).
     """
     check(photo, (1, (1, 3), "H", "W"), name="photo", kinds=("float",))
     whole("size", size, 32, min(photo.shape[2:]), "the photograph's shorter side")
     begun, draw = time.perf_counter(), torch.Generator().manual_seed(seed)
     x = before = None
-    for share in (0.36, 0.6, 1.0):
+    for share in scales:
         s = round(size * share)
         source = _resized(photo, [round(n * share) for n in photo.shape[2:]])
         if x is None:
@@ -195,8 +200,8 @@ def nearest_patches(photo: Tensor, size: int = 64, seed: int = 0, patch: int = 7
         else:
             x = _resized(x, (s, s))
         keys = source if before is None else _resized(before, source.shape[2:])  # as blurred as x is
-        for _ in range(3):
-            x, keys = _replaced(x, keys, source, patch, alpha), source
+        for _ in range(rounds):
+            x, keys = _replaced(x, keys, source, 7, alpha), source
         before = source
     return Made(x, [], time.perf_counter() - begun)
 
@@ -208,8 +213,8 @@ def _resized(x: Tensor, size) -> Tensor:
 def _replaced(x: Tensor, keys: Tensor, values: Tensor, patch: int, alpha: float) -> Tensor:
     """Each patch of x by the one of `values` whose place in `keys` is nearest, overlaps averaged."""
     q, k, v = (F.unfold(t, patch)[0].T for t in (x, keys, values))
-    d = torch.cdist(q, k).square_() / q.shape[1]
-    chosen = v[(d / (alpha + d.min(0).values)).argmin(1)].T[None]
+    d = torch.cdist(q, k).square_().div_(q.shape[1])
+    chosen = v[d.div_(alpha + d.min(0).values).argmin(1)].T[None]
     size = x.shape[2:]
     return F.fold(chosen, size, patch) / F.fold(torch.ones_like(chosen), size, patch)
 
@@ -293,9 +298,8 @@ def newness(photo: Tensor, made: Tensor, patch: int = 11) -> float:
     """
     for x in (photo, made):
         check(x, (1, "C", "H", "W"), name="a picture")
+        whole("a picture's shorter side", min(x.shape[2:]), patch, 10**6)
     a, b = (F.unfold(x.float().cpu(), patch, stride=s)[0].T for x, s in ((made, 2), (photo, 1)))
-    if not len(a) or not len(b):
-        raise ValueError(f"a picture is smaller than a patch of {patch} pixels: give a larger one.")
     return float(torch.cdist(a, b).min(1).values.mean() / a.shape[1] ** 0.5)
 
 
@@ -350,17 +354,17 @@ def transfer(content: Tensor, photo: Tensor, share: float = 0.5, iterations: int
 
 
 def transfer_step(content, style, *, net, opt, bank, weight=1.0):
-    """One step of a `Transfer`: style reached, content kept, and at amount 0 the content itself given back.
+    """One step of a `Transfer`: style reached and content kept by three pictures of four, the content itself by one.
 
-    Loss: weight S(x) / S(content) + mean (f(x) - f(content))^2 / 2 as in `transfer`, + 4 mean (x_0 - content)^2 with
-    x_0 the picture at amount 0; S is the Gram matrix in `bank`. Returns the three terms, detached.
+    Loss: weight S(x) / S(content) + mean (f(x) - f(content))^2 / 2 as in `transfer`, and 4 mean (x - content)^2 for the
+    first quarter, at amount 0; S is the Gram matrix in `bank`. Returns the three terms, detached. N is 4 or more.
     """
-    aim = Style(style, "Gram matrix", bank)
-    x, back = net(content, style), net(content, style, 0.0)
-    whole_way = aim.distance(content).detach()
-    reached = (aim.distance(x) / whole_way.clamp(min=1e-6)).clamp(max=4).mean()
+    quarter = len(content) // 4
+    plain, content, style = content[:quarter], content[quarter:], style[quarter:]
+    aim, x = Style(style, "Gram matrix", bank), net(content, style)
+    reached = (aim.distance(x) / aim.distance(content).detach().clamp(min=1e-6)).clamp(max=4).mean()
     lost = (content_maps(x) - content_maps(content)).square().mean() / 2
-    error = (back - content).square().mean()
+    error = (net(plain, style[:quarter], 0.0) - plain).square().mean()
     opt.zero_grad()
     (weight * reached + lost + 4 * error).backward()
     opt.step()
@@ -370,11 +374,11 @@ def transfer_step(content, style, *, net, opt, bank, weight=1.0):
 class Transfer(nn.Module):
     """Style in one pass: x = decode(amount adain(E(c), E(s)) + (1 - amount) E(c)), (N, 3, H, W), sides multiples of 4.
 
-    A small encoder E to 64 maps at a quarter of the side, and a decoder. Source: Huang and Belongie 2017, eq. 14; here
-    E is trained with the decoder, since there is no network that has learnt to see.
+    A small encoder E to `width` maps at a quarter of the side, and a decoder. Source: Huang and Belongie 2017, eq. 14;
+    here E is trained with the decoder, since there is no network that has learnt to see.
     """
 
-    def __init__(self, width: int = 64):
+    def __init__(self, width: int = 32):
         super().__init__()
         w = width
         self.encode = nn.Sequential(

@@ -42,6 +42,7 @@ CASES = {
         4,
         [("share missing", "share of 90 %"), ("share lost", "80% lost"), ("completions", "50 times")],
     ),
+    "19_style": (2, [("statistics", "statistics up to 4"), ("amount", "amount 1.00")]),
 }
 TURNS = turns.of_today(NOTEBOOKS, list(CASES))
 
