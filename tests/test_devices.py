@@ -628,6 +628,7 @@ TENSORS = {
     restoration.richardson_lucy: plain(restoration.richardson_lucy, images(2), 1.0, iterations=2),
     restoration.biharmonic: plain(restoration.biharmonic, images(2), mask(2)),
     style.answers: plain(style.answers, SQUARE, FEW),
+    style.transforms: lambda x: [t.abs() for t in style.transforms(FEW, (16, 16), x(SQUARE))],
     style.synthesise: lambda x: style.synthesise(style.Style(x(SQUARE), "Gram matrix", FEW), 16, 2)[:1],
     style.nearest_patches: lambda x: style.nearest_patches(x(SQUARE), 32)[:1],
     style.told_apart: lambda x: style.told_apart([x(SQUARE)], x(SQUARE.flip(3))),

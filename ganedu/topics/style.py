@@ -61,13 +61,14 @@ def filters(channels: int = 1, sizes: Sequence[int] = SIZES, each: int = 16, see
     return bank
 
 
-def answers(x: Tensor, bank: Sequence[Tensor], wrap: bool = False) -> Tensor:
+def answers(x: Tensor, bank: Sequence[Tensor], wrap: bool = False, waves: Sequence[Tensor] | None = None) -> Tensor:
     """What each filter answers at each place: (N, K, H, W), K filters of all sizes in the bank.
 
     a_k(p) = sum_q w_k(q) x(p + q), q from the filter's middle. With `wrap` the picture goes on at its other edge, as a
     tile does; without, places within half the largest filter of an edge are cut off, so H and W are smaller by that.
-    By the Fourier transform, so that large filters cost what small ones do. Raises ValueError for other channels, or a
-    picture too small for the largest filter.
+    By the Fourier transform, so that large filters cost what small ones do; `waves` are the bank's `transforms` for
+    this size, where they are known already. Raises ValueError for other channels, or a picture too small for the
+    largest filter.
     """
     h, w = x.shape[-2:]
     largest = max(f.shape[-1] for f in bank)
@@ -78,13 +79,22 @@ def answers(x: Tensor, bank: Sequence[Tensor], wrap: bool = False) -> Tensor:
         )
     spectrum, found = torch.fft.rfft2(x)[:, None], []
     re, im = spectrum.real, spectrum.imag
-    for f in bank:
-        s = f.shape[-1]
-        g = torch.fft.rfft2(F.pad(f.to(x), (0, w - s, 0, h - s)).roll((-(s // 2), -(s // 2)), (2, 3)))
+    for g in waves or transforms(bank, (h, w), x):
         both = torch.complex((re * g.real + im * g.imag).sum(2), (im * g.real - re * g.imag).sum(2))  # spectrum conj(g)
         found.append(torch.fft.irfft2(both, s=(h, w)))
     cut = 0 if wrap else largest // 2
     return torch.cat(found, 1)[..., cut : h - cut, cut : w - cut]
+
+
+def transforms(bank: Sequence[Tensor], size: tuple[int, int], like: Tensor) -> list[Tensor]:
+    """The Fourier transforms of filters, their middle at the origin of a picture of `size` (H, W): complex."""
+    h, w = size
+    found = []
+    for f in bank:
+        s = f.shape[-1]
+        padded = F.pad(f.to(like), (0, w - s, 0, h - s)).roll((-(s // 2), -(s // 2)), (2, 3))
+        found.append(torch.fft.rfft2(padded))
+    return found
 
 
 class Style:
@@ -107,6 +117,7 @@ class Style:
                 f"{SMALLEST} pixels a side or more."
             )
         self.kind, self.bent, self.bank = kind, bent, bank or filters(photo.shape[1])
+        self.waves: dict[tuple, list[Tensor]] = {}
         raw = answers(photo, self.bank)
         self.scale = raw.std((2, 3), keepdim=True).clamp(min=1e-4)  # (N, K, 1, 1)
         draw = torch.Generator().manual_seed(0)
@@ -116,7 +127,12 @@ class Style:
 
     def distance(self, x: Tensor) -> Tensor:
         """Sum over the statistics of the mean squared difference to the photograph's: (N,), differentiable."""
-        raw = answers(x, self.bank, wrap=True) if self.kind != "mean colour" else None
+        raw = None
+        if self.kind != "mean colour":
+            size = tuple(x.shape[2:])
+            if size not in self.waves:
+                self.waves = {size: transforms(self.bank, size, x)}
+            raw = answers(x, self.bank, True, self.waves[size])
         pairs = zip(self._parts(x, raw), self.target, strict=True)
         return sum((a - b).square().flatten(1).mean(1) for a, b in pairs)
 
@@ -225,7 +241,7 @@ def _replaced(x: Tensor, keys: Tensor, values: Tensor, patch: int, alpha: float)
 def told_apart(real: Sequence[Tensor], made: Tensor, patch: int = 11, seed: int = 0) -> float:
     """Area under the ROC curve of a forest that tells patches of `made` from real ones: 1/2 where it cannot, 1 always.
 
-    A random forest of 60 trees sees patches less their mean: of the left halves to learn, of the right halves to be
+    A random forest of 40 trees sees patches less their mean: of the left halves to learn, of the right halves to be
     judged, of equal numbers. `real` are pictures like `made`, (1, C, H, W), of places that nobody optimised. Patches of
     one picture overlap and resemble each other: there is no p-value, but real against real is the band to compare with.
     Raises ValueError for pictures below 4 patches a side. Source: Lopez-Paz and Oquab 2017, with another classifier.
@@ -244,7 +260,7 @@ def told_apart(real: Sequence[Tensor], made: Tensor, patch: int = 11, seed: int 
         of_real = of_real[torch.randperm(len(of_real), generator=draw)[: len(fake)]]
         labels = [0] * len(fake) + [1] * len(of_real)
         halves.append((torch.cat([fake, of_real]).numpy(), labels))
-    forest = RandomForestClassifier(60, min_samples_leaf=2, random_state=seed).fit(*halves[0])
+    forest = RandomForestClassifier(40, min_samples_leaf=2, random_state=seed).fit(*halves[0])
     return float(roc_auc_score(halves[1][1], forest.predict_proba(halves[1][0])[:, 1]))
 
 
