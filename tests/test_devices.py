@@ -45,6 +45,8 @@ from ganedu.topics import (
     restoration,
     scarce,
     style,
+    style_generator,
+    style_mixing,
     vae,
     vgg,
     worth,
@@ -126,8 +128,22 @@ def a_reader():
 
 
 @seeded
+def style_g():
+    return style_generator.StyleGenerator(SIDE, Z, Z, (6, 4, 4))
+
+
+@seeded
+def style_d():
+    return style_generator.StyleDiscriminator(SIDE, (4, 6))
+
+
+@seeded
 def encoder():
     return vae.Encoder(SIDE, 1, Z, 2).eval()
+
+
+shown = lambda x: x.flatten(1)[:, :4]  # noqa: E731
+squares = lambda x, y: (x - y).square().flatten(1).sum(1)  # noqa: E731
 
 
 @seeded
@@ -218,6 +234,7 @@ ANYWHERE = {
     dynamics.game_jacobian: lambda net, x: dynamics.game_jacobian(
         net(flat_G()), net(flat_D()), x(rows(N, 2)), x(rows(N, Z)), losses.minimax
     ),
+    style_generator.read: lambda net, x: style_generator.read(net(judge(11, 3)), x(images(channels=3))),
     reader.read: lambda net, x: reader.read(net(a_reader()), x(images(channels=3))),
     restoration.restore: lambda net, x: restoration.restore(net(restoration.Restorer(1, 4, 4, 1)), x(images())),
     restoration.between: lambda net, x: [*restoration.between(net(flat_D()), x(flat_D()), 0.5).state_dict().values()],
@@ -232,6 +249,11 @@ ANYWHERE = {
     holes.by_vae: lambda net, x: holes.by_vae(
         net(vae.Encoder(28, 1, Z, 2).eval()), net(models.DCGenerator(28, 1, Z, 2).eval()), x(PIXELS), x(SHOWN), 2, 2
     ),
+    style_mixing.styles: lambda net, x: style_mixing.styles(net(style_g()), N),
+    style_mixing.map_z: lambda net, x: style_mixing.map_z(net(style_g()), x(rows(N, Z))),
+    style_mixing.draw: lambda net, x: style_mixing.draw(net(style_g()), x(rows(N, Z))),
+    style_mixing.exchange: lambda net, x: tuple(style_mixing.exchange(net(style_g()), shown, 0, 3, fresh=9)),
+    style_mixing.path_length: lambda net, x: tuple(style_mixing.path_length(net(style_g()), squares, 3)),
     vae.bound: lambda net, x: vae.bound(x(images()), net(encoder()), net(G()), 0.5),
     scarce.score: lambda net, x: scarce.score(net(judge()), moved(data_set(), x)),
     summary.nearest_images: lambda net, x: summary.nearest_images(net(images()), x(data.to_uint8(images(20)))),
@@ -390,6 +412,11 @@ def half(to):
     return D().to(to), images().to(to)
 
 
+def styled(to):
+    both = (network.to(to) for network in (style_g(), style_d()))
+    return steps.train_step(images(channels=3).to(to), **style_generator.players(*both), z_dim=Z)
+
+
 # f(device): players, and what they are given, in one place, as the Trainer hands it to a step
 TOGETHER = {
     steps.train_step: lambda to: steps.train_step(
@@ -401,6 +428,7 @@ TOGETHER = {
     steps.acgan_step: lambda to: steps.acgan_step(
         images().to(to), labels().to(to), **players(to, D(CLASSES, "acgan"), G=G(CLASSES)), z_dim=Z
     ),
+    style_generator.players: styled,
     infogan.infogan_step: coded,
     vae.vae_step: autoencoding,
     vae.vae_gan_step: vae_gan,
@@ -487,6 +515,8 @@ A, B = rows(), rows(50, shift=0.3)
 CHANCES, CELLS = A.softmax(1), worth.cells(densities.ring(), 3, 2)
 SEEN = torch.arange(180).view(60, 3) % 4 > 0
 FILLED = torch.where(SEEN, A, torch.stack([A / 2, -A]))
+KERNEL = rows(2, 27).view(2, 3, 3, 3)
+FACTORS = style_generator.draw(N, torch.Generator().manual_seed(0))
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
     augment.augment: plain(augment.augment, images(), p=0.5),
@@ -615,6 +645,11 @@ TENSORS = {
     plots.array: lambda x: torch.from_numpy(plots.array(x(A))),
     outlines.figures: plain(outlines.figures, images(channels=3, side=32)),
     outlines.overlap: lambda x: outlines.overlap(x(images(channels=3, side=32))),
+    style_generator.render: plain(style_generator.render, FACTORS, 16),
+    style_generator.modulated_conv: plain(style_generator.modulated_conv, images(channels=3), KERNEL, rows(N)),
+    style_generator.demodulation: plain(style_generator.demodulation, KERNEL, rows(N)),
+    style_generator.doubled: plain(style_generator.doubled, images()),
+    style_generator.batch_deviation: plain(style_generator.batch_deviation, images()),
     reader.render: plain(reader.render, reader.draw(N, torch.Generator().manual_seed(0))),
     restoration.downscale: plain(restoration.downscale, images(), 2),
     restoration.add_noise: lambda x: restoration.add_noise(x(images()), 0.1, torch.Generator().manual_seed(0)),
@@ -640,6 +675,15 @@ TENSORS = {
     style.edges: plain(style.edges, STYLES),
     style.edges_kept: plain(style.edges_kept, STYLES, STYLES.flip(3)),
     style.found_again: plain(style.found_again, STYLES, STYLES / 2),
+    style_mixing.mix: lambda x: style_mixing.mix(x(A), x(A + 1), [1], 3),
+    style_mixing.truncated: lambda x: style_mixing.truncated(x(A), x(A[0]), 0.5),
+    style_mixing.redrawn: lambda x: style_mixing.redrawn(
+        x(images(channels=3, side=32)), torch.zeros(N, 6), style_mixing.world()
+    ),
+    style_mixing.apart: plain(style_mixing.apart, A, A + 1, 1),
+    style_mixing.usual: plain(style_mixing.usual, A, 0),
+    style_mixing.space: lambda x: style_mixing.space(None, x(A), x(A[:, :2]), None, (), bins=4)[:2],
+    style_mixing.evenness: plain(style_mixing.evenness, A, ()),
     shapes.render: lambda x: shapes.render(scenes(x), 16),
     outputs.last_operation: lambda x: outputs.last_operation(x(A).clone().requires_grad_().tanh()),
     outputs.last_operations: lambda x: outputs.last_operations(x(A).clone().requires_grad_().exp().tanh(), 2),
@@ -673,6 +717,11 @@ def test_tensors_from_another_device(f, device):
 
 # ----------------------------------------------------------------------------------------------- every network alone
 
+
+def two_sides(D, x_real, x_fake):
+    return D + x_real - x_fake
+
+
 MODULES = {
     models.MLPGenerator: (flat_G, rows(N, Z)),
     models.MLPDiscriminator: (flat_D, rows(N, 2)),
@@ -680,6 +729,14 @@ MODULES = {
     models.DCDiscriminator: (partial(D, CLASSES), images(), labels()),
     metrics.Classifier: (judge, images()),
     reader.Reader: (a_reader, images(channels=3)),
+    style_generator.Mapping: (lambda: style_generator.Mapping(Z, 6), rows(N, Z)),
+    style_generator.StyledConv: (
+        lambda: style_generator.StyledConv(3, 4, Z), rows(N, 48).view(N, 3, 4, 4), rows(N, Z), torch.ones(N, 1, 4, 4)
+    ),
+    style_generator.StyleGenerator: (style_g, rows(N, Z)),
+    style_generator.ResidualHalving: (lambda: style_generator.ResidualHalving(3, 4), images(channels=3)),
+    style_generator.StyleDiscriminator: (style_d, images(channels=3)),
+    style_generator.Lazily: (lambda: style_generator.Lazily(two_sides), A, A, A),
     infogan.CodedGenerator: (lambda: infogan.CodedGenerator(G(), infogan.Code(2, 1)), rows(N, Z)),
     infogan.CodedDiscriminator: (lambda: infogan.CodedDiscriminator(D(), infogan.Code(2, 1)), images()),
     gain.Player: (lambda: gain.Player(3, fills=True), A[None], SEEN[None]),

@@ -1,15 +1,19 @@
 """A small world of shapes whose factors are known, and a reader that tells the factors of any image of it.
 
 The world is a corner of `ganedu.data.shapes`, small enough for a GAN to learn in a minute: six independent factors,
-16 x 16 pixels. The reader is what measures a generator's latent space: it says what G has drawn.
+16 x 16 pixels. The reader is what measures a generator's latent space: it says what G has drawn. Other worlds, such as
+that of `ganedu.topics.style_mixing`, are told by a `World`.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..data import shapes
 from ..metrics.judges import fit
-from ..pixels import as_float, check, to_float
+from ..pixels import as_float, check
 from ..sampling import device_of, seeded
 
 IMAGE_SIZE = 16
@@ -54,46 +58,72 @@ def _check(factors: Tensor) -> None:
         raise ValueError(f"{', '.join(CLASSES)} are class numbers from 0, {', '.join(RANGES)} lie in -1 to 1.")
 
 
-class Reader(nn.Module):
-    """Images (N, 3, 16, 16) in [-1, 1] -> logits and numbers, 10 in all; two 3x3 convolutions, one hidden layer.
+class World(NamedTuple):
+    """Factors of known images: `classes` names those that are class numbers, `numbers` those that lie in -1 to 1.
 
-    `features` (N, 64) are what distances live in. 38,570 parameters with width 16.
+    `draw(n, generator)` gives factors (n, K), classes first, and `render(factors)` their images (n, 3, S, S), uint8 or
+    float in [-1, 1], with S = `image_size`.
     """
 
-    image_size, channels = IMAGE_SIZE, 3
+    classes: dict[str, tuple[str, ...]]
+    numbers: tuple[str, ...]
+    image_size: int
+    draw: Callable[..., Tensor]
+    render: Callable[[Tensor], Tensor]
 
-    def __init__(self, width: int = 16):
+    @property
+    def factors(self) -> tuple[str, ...]:
+        return (*self.classes, *self.numbers)
+
+
+CORNER = World(CLASSES, tuple(RANGES), IMAGE_SIZE, draw, render)
+
+
+class Reader(nn.Module):
+    """Images (N, 3, S, S) in [-1, 1] -> logits and numbers of a world, by default the corner's, 10 in all.
+
+    3x3 convolutions, each followed by a halving, down to 4 x 4, then one hidden layer. `features` (N, 64) are what
+    distances live in. 38,570 parameters with width 16 for the corner.
+    """
+
+    channels = 3
+
+    def __init__(self, width: int = 16, world: World = CORNER):
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Flatten(), nn.Linear(32 * width, 64), nn.ReLU(),
-        )  # fmt: skip
-        self.sizes = [len(of) for of in CLASSES.values()] + [len(RANGES)]
+        layers, c, side = [], 3, world.image_size
+        for n in (width, 2 * width, 4 * width, 8 * width):
+            if side > 4:
+                layers += [nn.Conv2d(c, n, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+                c, side = n, side // 2
+        self.image_size = world.image_size
+        self.net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(c * side**2, 64), nn.ReLU())
+        self.sizes = [len(of) for of in world.classes.values()] + [len(world.numbers)]
         self.head = nn.Linear(64, sum(self.sizes))
 
     def features(self, x: Tensor) -> Tensor:
         return self.net(x)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(logits of shape (N, 3), of colour (N, 3), of background (N, 2), numbers (N, 3))."""
+        """Logits of each class factor, then the numbers; in the corner (N, 2), (N, 3), (N, 2) and (N, 3)."""
         return self.head(self.net(x)).split(self.sizes, 1)
 
 
-def train_reader(steps: int = 800, batch_size: int = 128, lr: float = 3e-3, seed: int = 0) -> Reader:
-    """A reader trained on 10,000 images drawn from `seed`, in eval mode; by `metrics.judges.fit`.
+def train_reader(
+    steps: int = 800, batch_size: int = 128, lr: float = 3e-3, seed: int = 0, world: World = CORNER, n: int = 10_000
+) -> Reader:
+    """A reader of `world`, trained on n images drawn from `seed`, in eval mode; by `metrics.judges.fit`.
 
     Its loss: the cross-entropies of the classes, plus 5 times the squared errors of the numbers.
     """
     with seeded(seed):
-        factors = draw(10_000)
-        x = to_float(render(factors))
-        reader = Reader()
+        factors = world.draw(n)
+        x = as_float(world.render(factors))
+        reader = Reader(world=world)
 
         def batch_loss() -> Tensor:
             i = torch.randint(len(x), (batch_size,))
             *logits, numbers = reader(x[i])
-            loss = 5 * (numbers - factors[i, len(CLASSES) :]).square().mean(0).sum()
+            loss = 5 * (numbers - factors[i, len(logits) :]).square().mean(0).sum()
             for k, logit in enumerate(logits):
                 loss = loss + nn.functional.cross_entropy(logit, factors[i, k].long())
             return loss
@@ -103,12 +133,13 @@ def train_reader(steps: int = 800, batch_size: int = 128, lr: float = 3e-3, seed
 
 @torch.no_grad()
 def read(reader: Reader, x: Tensor, batch_size: int = 500) -> Tensor:
-    """The factors (N, 6), on the CPU, that the reader sees in images x (N, 3, 16, 16), float in [-1, 1] or uint8.
+    """The factors (N, K), on the CPU, that the reader sees in images x (N, 3, S, S), float in [-1, 1] or uint8.
 
-    As `draw` gives them: class numbers, then numbers, which may leave -1 to 1 where an image does. Raises ValueError
-    for images of another shape, or not finite.
+    As its world's `draw` gives them: class numbers, then numbers, which may leave -1 to 1 where an image does. Raises
+    ValueError for images of another shape, or not finite.
     """
-    check(x, ("N", 3, IMAGE_SIZE, IMAGE_SIZE), name="the reader's images", look="finite")  # noise may leave [-1, 1]
+    side = reader.image_size
+    check(x, ("N", 3, side, side), name="the reader's images", look="finite")  # noise may leave [-1, 1]
     rows, device = [], device_of(reader, x)
     for part in as_float(x).split(batch_size):
         *logits, numbers = (t.cpu() for t in reader(part.to(device)))
