@@ -671,6 +671,7 @@ TENSORS = {
     style.newness: plain(style.newness, SQUARE, SQUARE.flip(3)),
     style.adain: plain(style.adain, images(channels=3), images(channels=3) / 2),
     style.content_maps: plain(style.content_maps, STYLES),
+    style.recoloured: plain(style.recoloured, STYLES, STYLES / 2),
     style.transfer: lambda x: style.transfer(x(SQUARE), x(SQUARE.flip(3)), 0.5, 2)[:1],
     style.edges: plain(style.edges, STYLES),
     style.edges_kept: plain(style.edges_kept, STYLES, STYLES.flip(3)),

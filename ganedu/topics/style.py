@@ -347,38 +347,49 @@ def content_maps(x: Tensor, side: int = 5, each: int = 16) -> Tensor:
     return (a - _mean(a)) / (a.std((2, 3), keepdim=True) + 1e-3)
 
 
-def transfer(content: Tensor, photo: Tensor, share: float = 0.5, iterations: int = 60, kind="Gram matrix") -> Made:
-    """The style of a photograph with the content of a picture (1, C, H, W), by descent on the pixels from the content.
+def recoloured(content: Tensor, photo: Tensor) -> Tensor:
+    """`adain` of the pixels themselves, cut off at -1 and 1: the photograph's mean and spread in each colour, no more.
 
-    Minimises share S(x) / S(content) + (1 - share) mean (f(x) - f(content))^2 / 2, S the `Style`'s distance and f the
-    `content_maps`: both terms are 1 for what has none of it. Raises ValueError for a share outside 0 to 1, or pictures
-    with other channels. Source: Gatys, Ecker and Bethge 2016, eq. 7; the units and the random filters are ours.
+    What a transfer has to beat, and the unit of its style: (N, C, H, W).
+    """
+    return adain(content, photo).clamp(-1, 1)
+
+
+def transfer(content: Tensor, photo: Tensor, share: float = 0.5, iterations: int = 60, kind="Gram matrix") -> Made:
+    """The style of a photograph with the content of a picture (1, C, H, W), by descent on the pixels.
+
+    From r, the `recoloured` content, it lowers share S(x) / S(r) + (1 - share) mean (f(x) - f(content))^2 / 2, S the
+    `Style`'s distance and f the `content_maps`. The first is 1 where colours are all that was taken, the second where
+    nothing of the content is left. Raises ValueError for a share outside 0 to 1, or pictures with other channels.
+    Source: Gatys, Ecker and Bethge 2016, eq. 7; the units, the start and the random filters are ours.
     """
     if not 0 <= share <= 1 or content.shape[1] != photo.shape[1]:
         raise ValueError(
             f"share={share}, channels {content.shape[1]} and {photo.shape[1]}: give 0 to 1, and equal ones."
         )
-    style = Style(photo, kind)
+    style, start = Style(photo, kind), recoloured(content, photo)
     with torch.no_grad():
-        kept, whole_way = content_maps(content), style.distance(content)
+        kept, unit = content_maps(content), style.distance(start)
 
     def loss(x: Tensor) -> Tensor:
         lost = (content_maps(x) - kept).square().mean((1, 2, 3)) / 2
-        return share * style.distance(x) / whole_way + (1 - share) * lost
+        return share * style.distance(x) / unit + (1 - share) * lost
 
-    return _descend(loss, content, iterations)
+    return _descend(loss, start, iterations)
 
 
 def transfer_step(content, style, *, net, opt, bank, weight=1.0):
     """One step of a `Transfer`: style reached and content kept by three pictures of four, the content itself by one.
 
-    Loss: weight S(x) / S(content) + mean (f(x) - f(content))^2 / 2 as in `transfer`, and 4 mean (x - content)^2 for the
-    first quarter, at amount 0; S is the Gram matrix in `bank`. Returns the three terms, detached. N is 4 or more.
+    Loss: weight log2(1 + S(x) / S(r)) + mean (f(x) - f(content))^2 / 2 with S, r and f as in `transfer`, and 4 mean
+    (x - content)^2 for the first quarter, at amount 0; S is the Gram matrix in `bank`. Returns the three terms,
+    detached. N is 4 or more.
     """
     quarter = len(content) // 4
     plain, content, style = content[:quarter], content[quarter:], style[quarter:]
     aim, x = Style(style, "Gram matrix", bank), net(content, style)
-    reached = (aim.distance(x) / aim.distance(content).detach().clamp(min=1e-6)).clamp(max=4).mean()
+    unit = aim.distance(recoloured(content, style)).detach().clamp(min=1e-6)
+    reached = (1 + aim.distance(x) / unit).log2().mean()
     lost = (content_maps(x) - content_maps(content)).square().mean() / 2
     error = (net(plain, style[:quarter], 0.0) - plain).square().mean()
     opt.zero_grad()
