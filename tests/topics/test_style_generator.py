@@ -312,3 +312,22 @@ def test_a_short_training_moves_towards_the_world():
         fresh = before(torch.randn(500, 16)).detach()
     gap = [abs(float(x.mean() - real.mean())) + abs(float(x.std() - real.std())) for x in (trainer.sample(500), fresh)]
     assert gap[0] < gap[1]
+
+
+# ------------------------------------------------------------------------------------------------ what ships
+
+
+def test_the_generator_that_ships_is_as_its_card_says():
+    from ganedu.course import stored
+    from ganedu.sampling import generate
+
+    name = "19_style_generator"
+    table, G = stored.table(name), stored.network(sg.StyleGenerator(), name, "G")
+    fit, kind = outlines.overlap(generate(G, 1000, seed=5))
+    known = torch.tensor([sg.shapes.SHAPES.index(word) for word in sg.CLASSES["shape"]])
+    clear = float(((fit > outlines.FITS) & torch.isin(kind, known)).float().mean())
+    assert abs(clear - table["long"]["clear"]) < 0.06 and clear > 0.5
+    assert (stored.FOLDER / f"{name}.safetensors").stat().st_size < 2e6
+    seeds = [stored.network(sg.StyleGenerator(**sg.SMALL), name, f"seed{i}") for i in range(5)]
+    first = [generate(g, 4) for g in seeds]
+    assert all(not torch.allclose(a, b, atol=0.01) for a, b in itertools.combinations(first, 2))
