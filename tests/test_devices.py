@@ -47,6 +47,7 @@ from ganedu.topics import (
     restoration,
     scarce,
     studio,
+    style,
     style_generator,
     style_mixing,
     taste,
@@ -196,6 +197,11 @@ def adam(*modules):
 
 PIXELS = rows(N, 784).sigmoid()
 SHOWN = torch.arange(N * 784).view(N, 784) % 3 > 0
+
+
+STYLES = images(4, 3, 64)
+FEW = style.filters(1, (3, 5), 2)
+SQUARE = images(1, 1, 64)
 
 
 @seeded
@@ -400,6 +406,13 @@ def practising(to):
     return gain.practice_step(A[None].to(to), SEEN[None].to(to), G=g, opt_G=adam(g))
 
 
+def restyling(to):
+    net = style.Transfer(4).to(to)
+    return style.transfer_step(
+        STYLES.to(to), STYLES.flip(0).to(to), net=net, opt=adam(net), bank=style.filters(3, (3,), 2)
+    )
+
+
 def half(to):
     return D().to(to), images().to(to)
 
@@ -430,7 +443,7 @@ TOGETHER = {
     cyclegan.cyclegan_step: cycling,
     perceptual.autoencoder_step: again,
     restoration.restore_step: restoring, restoration.pixel_step: regressing,
-    augment.adaptive_step: ada,
+    augment.adaptive_step: ada, style.transfer_step: restyling,
     rare.cgan_step: lambda to: rare.cgan_step(
         images().to(to), labels().to(to), **label_players(to), z_dim=Z, weights=torch.ones(CLASSES),
         shares=torch.ones(CLASSES) / CLASSES,
@@ -669,6 +682,20 @@ TENSORS = {
     restoration.wiener: plain(restoration.wiener, images(2), 1.0),
     restoration.richardson_lucy: plain(restoration.richardson_lucy, images(2), 1.0, iterations=2),
     restoration.biharmonic: plain(restoration.biharmonic, images(2), mask(2)),
+    style.answers: plain(style.answers, SQUARE, FEW),
+    style.transforms: lambda x: [t.abs() for t in style.transforms(FEW, (16, 16), x(SQUARE))],
+    style.synthesise: lambda x: style.synthesise(style.Style(x(SQUARE), "Gram matrix", FEW), 16, 2)[:1],
+    style.nearest_patches: lambda x: style.nearest_patches(x(SQUARE), 32)[:1],
+    style.told_apart: lambda x: style.told_apart([x(SQUARE)], x(SQUARE.flip(3))),
+    style.edge_distance: lambda x: style.edge_distance([x(SQUARE)], x(SQUARE.flip(3))),
+    style.newness: plain(style.newness, SQUARE, SQUARE.flip(3)),
+    style.adain: plain(style.adain, images(channels=3), images(channels=3) / 2),
+    style.content_maps: plain(style.content_maps, STYLES),
+    style.recoloured: plain(style.recoloured, STYLES, STYLES / 2),
+    style.transfer: lambda x: style.transfer(x(SQUARE), x(SQUARE.flip(3)), 0.5, 2)[:1],
+    style.edges: plain(style.edges, STYLES),
+    style.edges_kept: plain(style.edges_kept, STYLES, STYLES.flip(3)),
+    style.found_again: plain(style.found_again, STYLES, STYLES / 2),
     style_mixing.mix: lambda x: style_mixing.mix(x(A), x(A + 1), [1], 3),
     style_mixing.truncated: lambda x: style_mixing.truncated(x(A), x(A[0]), 0.5),
     style_mixing.redrawn: lambda x: style_mixing.redrawn(
@@ -740,6 +767,7 @@ MODULES = {
     pix2pix.UNet: (lambda: pix2pix.UNet(1, 4, z_dim=2), mask()),
     pix2pix.PatchDiscriminator: (lambda: pix2pix.PatchDiscriminator(1, 4), images(), mask()),
     cyclegan.Translator: (lambda: cyclegan.Translator(1, 4, 1), images()),
+    style.Transfer: (lambda: style.Transfer(4), STYLES, STYLES.flip(0)),
     restoration.Restorer: (lambda: restoration.Restorer(1, 4, 4, 1, True, 1), torch.cat([images(), mask()], 1)),
     augment.Augmented: (lambda: augment.Augmented(D()), images()),
     stacked.StackedLinear: (lambda: stacked.StackedLinear(1, 3, 2, worlds.streams(0, 0)), A[None]),

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..inputs import one_of
+from ..inputs import one_of, whole
 from ..pixels import to_float
 from . import Images
 from .folders import read_image
 
 PHOTOS = ("astronaut", "coffee", "rocket", "chelsea")  # no network is needed for these
+TEXTURES = {"brick": "brick", "grass": "grass", "gravel": "gravel", "tissue": "immunohistochemistry"}
 
 
 def photo(name: str, side: int = 128) -> Tensor:
@@ -29,6 +30,22 @@ def photo(name: str, side: int = 128) -> Tensor:
     x = torch.from_numpy(getattr(skimage.data, name)()).permute(2, 0, 1)[None].float()
     size = [round(s * side / min(x.shape[2:])) for s in x.shape[2:]]
     return F.interpolate(x, size=size, mode="bilinear", antialias=True)[0].round().to(torch.uint8)
+
+
+def texture(name: str, side: int = 256) -> Tensor:
+    """One of TEXTURES, (C, side, side) uint8, grey (C = 1) but for the stained tissue (C = 3). Needs no network.
+
+    From scikit-image: brick and gravel (CC0Textures) and grass (linolafett) under CC0, tissue (Center for Microscopy
+    and Molecular Imaging) without known restrictions. Raises ValueError for another name (with the nearest), or a side
+    outside 32 to 512.
+    """
+    import skimage.data
+
+    one_of(name, tuple(TEXTURES), "texture")
+    whole("side", side, 32, 512)
+    x = torch.from_numpy(getattr(skimage.data, TEXTURES[name])())
+    x = x[None, None] if x.ndim == 2 else x.permute(2, 0, 1)[None]
+    return F.interpolate(x.float(), size=(side, side), mode="bilinear", antialias=True)[0].round().to(torch.uint8)
 
 
 def photo_patches(held_out: str = "chelsea", size: int = 32, n: int = 3000, n_test: int = 200, seed: int = 0) -> Images:

@@ -42,6 +42,15 @@ CASES = {
         4,
         [("share missing", "share of 90 %"), ("share lost", "80% lost"), ("completions", "50 times")],
     ),
+    "19_style": (
+        5,
+        [
+            ("statistics", "statistics up to 4"),
+            ("amount", "amount 1.00"),
+            ("first layer", "layers 7 to"),
+            ("psi", "ψ = 1.2"),
+        ],
+    ),
     "20_studio": (3, [("slant", "slant +3.0"), ("s", "diversity 1.")]),
 }
 TURNS = turns.of_today(NOTEBOOKS, list(CASES))

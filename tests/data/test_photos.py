@@ -82,3 +82,16 @@ def test_what_is_no_photograph(tmp_path):
         photos.read_photo(tmp_path / "missing.png")
     with pytest.raises(ValueError, match="channels=4"):
         photos.read_photo(tmp_path / "text.png", channels=4)
+
+
+def test_the_textures_are_there_without_a_network(offline):
+    import skimage.data
+
+    for name, of in photos.TEXTURES.items():
+        x, full = photos.texture(name, 128), getattr(skimage.data, of)()
+        assert x.dtype == torch.uint8 and x.shape == (3 if full.ndim == 3 else 1, 128, 128)
+        assert np.allclose(x.float().mean((1, 2)), full.mean((0, 1)), atol=1.5)
+    with pytest.raises(ValueError, match="Did you mean 'gravel'"):
+        photos.texture("gravl")
+    with pytest.raises(ValueError, match="side=600"):
+        photos.texture("brick", 600)
