@@ -372,16 +372,19 @@ class Run:
         A process that has not ended after `patience` seconds is killed: its last checkpoint is at most 5 s old.
         """
         with self._lock:
-            if self._process is None:
+            process = self._process
+            if process is None:
                 return
             with contextlib.suppress(OSError):
-                self._process.stdin.close()  # the sign to stop, see `_live_and_let_die`
-            try:
-                self._process.wait(patience)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._end()
+                process.stdin.close()  # the sign to stop, see `_live_and_let_die`
+        try:  # meanwhile others may ask for the state
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        with self._lock:
+            if self._process is process:
+                self._end()
 
     def _end(self) -> None:
         with contextlib.suppress(OSError):
@@ -432,6 +435,7 @@ class Run:
 
     def _look(self) -> None:
         """Read the newest checkpoint, if it is new: samples, losses, and now and then a Measure."""
+        ended = not self.running
         with self._measuring:
             known = self._new()
             if known is None:
@@ -447,9 +451,10 @@ class Run:
             self._step, self._seconds, self._seen = header["step"], header["seconds"], known
             self._samples = generate(G, SHOWN, seed=0)
             self._losses = _last_losses(self.out / RECORDS)
-            # as many as fit into a table, and none of the first steps' noise
-            due = not self.measures or self._seconds - self.measures[-1].seconds >= max(EVERY - 1, self.limit / 40)
-            if header["step"] and due and len(self._held_out) >= LEAST:
+            last = self.measures[-1] if self.measures else None
+            # some forty in all, and the end; none of a G that has not moved
+            due = last is None or self._seconds - last.seconds >= max(EVERY - 1, self.limit / 40) or ended
+            if header["step"] > (last.step if last else 0) and due and len(self._held_out) >= LEAST:
                 self._measure(G, copy)
 
     def _measure(self, G, copy: Path) -> None:

@@ -42,6 +42,7 @@ CASES = {
         4,
         [("share missing", "share of 90 %"), ("share lost", "80% lost"), ("completions", "50 times")],
     ),
+    "20_studio": (3, [("slant", "slant +3.0"), ("s", "diversity 1.")]),
 }
 TURNS = turns.of_today(NOTEBOOKS, list(CASES))
 

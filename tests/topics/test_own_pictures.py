@@ -241,6 +241,7 @@ def test_a_run_is_started_stopped_gone_on_with_and_reported(pictures, tmp_path):
     until(lambda: not again.running)
     end = again.state(wait=True)
     assert end.step > at.step and end.seconds >= at.seconds + 1 and "kept in" in end.said
+    assert end.measures[-1].step == end.step and len({m.step for m in end.measures}) == len(end.measures)
     again._word = "healthy <really>"
     page = again.report().read_text(encoding="utf-8")
     card = json.loads((out / "card.json").read_text(encoding="utf-8"))
