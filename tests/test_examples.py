@@ -32,7 +32,8 @@ EXAMPLE = re.compile(rf"(?<![\w./])(?:\S*python -m |\$\(VENV\) -m )?ganedu ((?:{
 # what stands for something that the reader knows; $(...) is make's
 STANDS_FOR = {"NN": "03", "DIR": "runs/digits", "FILE": "gan.ipynb",
               "runs/...": "runs/digits", "name": "seed", "value": "1",
-              "FOLDER": "pictures", "RUN": "runs/digits", "[DIR2": "", "...]": "", "$(PORT)": "8888", "$(ARGS)": ""}  # fmt: skip
+              "FOLDER": "pictures", "RUN": "runs/digits",
+              "[DIR2": "", "...]": "", "$(PORT)": "8888", "$(ARGS)": ""}  # fmt: skip
 
 
 def in_code(text: str) -> list[str]:
