@@ -1,6 +1,6 @@
 """How long the studio's page takes from a slider to the picture, in a real browser, while something trains beside it.
 
-    python benchmarks/studio.py [--moves 50] [--seconds 40]
+    python benchmarks/studio.py [--moves 50] [--pixels 28 64]
 
 `ganedu studio` is served by Voilà and opened in Chromium. A dial is set by script, as a hand would set it: its `input`
 event is fired. The time runs from that event to the animation frame after the one in which the page has the kernel's
@@ -77,15 +77,17 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--moves", type=int, default=50)
     p.add_argument("--seconds", type=float, default=120, help="time that the training beside it has, at most")
+    p.add_argument("--pixels", type=int, nargs="+", default=[28, 64], choices=[28, 64])
     args = p.parse_args()
     os.environ["PYTHONPATH"] = str(ROOT)
     with tempfile.TemporaryDirectory() as place, lab.launch() as browser:
         folder = Path(place)
+        served_by = {28: ("--data", "digits"), 64: ("--run", str(folder / "large"))}
         large = f"-m ganedu train dcgan --data shapes --image-size 64 --steps 5 --out {folder / 'large'}"
         subprocess.run([sys.executable, *large.split()], check=True, capture_output=True)
-        for size, which in ((28, ("--data", "digits")), (64, ("--run", str(folder / "large")))):
+        for size in args.pixels:
             (served := folder / f"served{size}").mkdir()
-            with lab.voila(served, "-m", "ganedu", "studio", *which) as address:
+            with lab.voila(served, "-m", "ganedu", "studio", *served_by[size]) as address:
                 for beside in (False, True):
                     with training(folder, args.seconds) if beside else contextlib.nullcontext():
                         times = measure(browser, address, args.moves)

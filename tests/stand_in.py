@@ -117,6 +117,9 @@ class Taste:
         return [Recipe(seed=int(first + step * i), label=0) for i in range(n)]
 
 
+SAID = "a warning\n\nganedu: stopped after step 50; all of it is kept. To go on:\n  ganedu train dcgan --resume"
+
+
 class Run:
     """A training that goes on by 50 steps whenever somebody looks."""
 
@@ -145,7 +148,7 @@ class Run:
         x = torch.linspace(-1, 1, 24).view(24, 1, 1, 1).expand(24, 1, 8, 8) if self.step else None
         return SimpleNamespace(
             running=self.running, step=self.step, seconds=self.step / 10, limit=self.limit, samples=x, error=0.1,
-            distance=100 / self.step if self.step else None, further=0.6, measures=self.measures, said="stopped",
+            distance=100 / self.step if self.step else None, further=0.6, measures=self.measures, said=SAID,
             advice=f"Go on: distance {100 / self.step:.3f}, the best so far." if self.step else "Too early to say.",
         )  # fmt: skip
 

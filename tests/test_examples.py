@@ -32,6 +32,7 @@ EXAMPLE = re.compile(rf"(?<![\w./])(?:\S*python -m |\$\(VENV\) -m )?ganedu ((?:{
 # what stands for something that the reader knows; $(...) is make's
 STANDS_FOR = {"NN": "03", "DIR": "runs/digits", "FILE": "gan.ipynb",
               "runs/...": "runs/digits", "name": "seed", "value": "1",
+              "FOLDER": "pictures", "RUN": "runs/digits",
               "[DIR2": "", "...]": "", "$(PORT)": "8888", "$(ARGS)": ""}  # fmt: skip
 
 

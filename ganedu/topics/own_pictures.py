@@ -579,9 +579,9 @@ def start(
 ) -> Run:  # fmt: skip
     """Train a DCGAN on the pictures below `folder` for `seconds`, in a process of its own, into the folder `out`.
 
-    `folder` may be what `look` has found. The settings are those of `ganedu train dcgan`. Raises what `look` raises,
-    and ValueError for an `out` that holds a run or lies among the pictures, or settings that do not fit: before
-    anything is started.
+    `folder` may be what `look` has found. The settings are those that `ganedu train` has for a dcgan. Raises what
+    `look` raises, and ValueError for an `out` that holds a run or lies among the pictures, or settings that do not
+    fit: before anything is started.
     """
     seconds, out = _seconds(seconds), Path(out).expanduser().resolve()
     whole("seed", seed, -(2**63), 2**64 - 1)

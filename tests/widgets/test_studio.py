@@ -348,7 +348,8 @@ def test_a_folder_is_looked_at_trained_on_stopped_and_gone_on_with(own):
     with pytest.raises(ValueError, match="runs already"):
         own.start(1)
     own.acts()["stop"]({})
-    assert not done(own)["running"] and own.run.calls == ["stop"] and own.state()[0]["said"] == "stopped"
+    assert not done(own)["running"] and own.run.calls == ["stop"] and own.state()[0]["said"].startswith("stopped")
+    assert own.state()[0]["said"] == "stopped after step 50; all of it is kept."
     own.acts()["resume"]({})
     assert done(own)["running"] and own.run.calls == ["stop", "resume"]
     own.acts()["doctor"]({})

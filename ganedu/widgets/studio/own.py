@@ -117,7 +117,7 @@ class Own:
             return shown, b""
         now = self.run.state()
         shown |= {"begun": True, "running": now.running, "step": now.step, "seconds": now.seconds, "limit": now.limit,
-                  "advice": now.advice, "number": _number(now), "said": "" if now.running else now.said[-300:],
+                  "advice": now.advice, "number": _number(now), "said": "" if now.running else _last(now.said),
                   "folder": str(self.run.out), "history": _history(now.measures)}  # fmt: skip
         pixels, shown["shape"] = _pixels(now.samples)
         return shown, pixels
@@ -128,12 +128,19 @@ def _history(measures) -> list[list[float]]:
     return [[m.step, m.distance, m.distance - 2 * m.error, m.distance + 2 * m.error] for m in measures]
 
 
+def _last(said: str) -> str:
+    """What a command said last, in one line: of all that it wrote, what matters to one who did not call it."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or [""]
+    last = next((line for line in reversed(lines) if line.startswith("ganedu: ")), lines[-1])
+    return last.removeprefix("ganedu: ").removesuffix(" To go on:")[:300]
+
+
 def _number(now) -> str:
     if now.distance is None:
         return ""
     return (
-        f"Distance to the held-out pictures: {now.distance:.3f} ± {2 * now.error:.3f}. A made picture lies "
-        f"further from the training pictures than a held-out one in {now.further:.0%} of cases: far below half, copies."
+        f"Distance to the held-out pictures: {now.distance:.3f} ± {2 * now.error:.3f}. In {now.further:.0%} of cases a "
+        "made picture lies further from the training pictures than a held-out one: far below half would mean copies."
     )
 
 
