@@ -84,7 +84,8 @@ right_3 = [
     DEF_3 + "rows = []\n    for s in styles:\n        own = [k * s[:, None, None] for k in kernels]\n"
     "        rows.append(torch.stack([k / k.norm() for k in own]))\n    return torch.stack(rows)",
     DEF_3 + "own = kernels[None] * styles.view(len(styles), 1, -1, 1, 1)\n"
-    "    power = styles.square() @ kernels.square().sum((2, 3)).T\n    return own * power.rsqrt()[:, :, None, None, None]",
+    "    power = styles.square() @ kernels.square().sum((2, 3)).T\n"
+    "    return own * power.rsqrt()[:, :, None, None, None]",
     DEF_3 + "own = styles.double()[:, None, :, None, None] * kernels\n"
     "    return own / torch.linalg.vector_norm(own, dim=(2, 3, 4), keepdim=True)",
     DEF_3
