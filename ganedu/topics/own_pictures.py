@@ -333,6 +333,7 @@ class Run:
         self._samples: Tensor | None = None
         self._losses: dict[str, float] = {}
         self._step, self._seconds, self._seen, self._said, self._word = 0, 0.0, None, "", ""
+        self._tried = 0  # the last step that was measured, or could not be
         self._lock, self._measuring = threading.Lock(), threading.Lock()
         self._eye = eye(found.images.x)
         self._train, self._held_out = self._eye(found.images.x), self._eye(found.images.x_test)
@@ -415,7 +416,7 @@ class Run:
         running = self.running
         if wait:
             self._look()
-        elif not self._measuring.locked() and self._new():
+        elif not self._measuring.locked() and self._due(not running):
             threading.Thread(target=self._look, daemon=True).start()
         last = self.measures[-1] if self.measures else None
         return State(
@@ -433,13 +434,17 @@ class Run:
         known = (now.st_mtime_ns, now.st_size)
         return known if known != self._seen else None
 
+    def _due(self, ended: bool) -> bool:
+        """Whether there is a checkpoint to look at: a new one, or the last of a run, which is always measured."""
+        return self._new() is not None or (ended and self._step > self._tried and len(self._held_out) >= LEAST)
+
     def _look(self) -> None:
         """Read the newest checkpoint, if it is new: samples, losses, and now and then a Measure."""
         ended = not self.running
         with self._measuring:
-            known = self._new()
-            if known is None:
+            if not self._due(ended):
                 return
+            known = self._new() or self._seen
             try:
                 copy = self.out / "seen"  # of one moment, whatever replaces the file meanwhile
                 write_atomic(copy / CHECKPOINT, (self.out / CHECKPOINT).read_bytes())
@@ -451,13 +456,14 @@ class Run:
             self._step, self._seconds, self._seen = header["step"], header["seconds"], known
             self._samples = generate(G, SHOWN, seed=0)
             self._losses = _last_losses(self.out / RECORDS)
-            last = self.measures[-1] if self.measures else None
+            last = self.measures[-1].seconds if self.measures else -math.inf
             # some forty in all, and the end; none of a G that has not moved
-            due = last is None or self._seconds - last.seconds >= max(EVERY - 1, self.limit / 40) or ended
-            if header["step"] > (last.step if last else 0) and due and len(self._held_out) >= LEAST:
+            due = self._seconds - last >= max(EVERY - 1, self.limit / 40) or ended
+            if self._step > self._tried and due and len(self._held_out) >= LEAST:
                 self._measure(G, copy)
 
     def _measure(self, G, copy: Path) -> None:
+        self._tried = self._step
         fake = self._eye(generate(G, N_FAKES, seed=1))
         with contextlib.suppress(ValueError):  # fakes that are all the same have no distance
             now = measure(fake, self._train, self._held_out, self._step, self._seconds)
@@ -615,7 +621,7 @@ def reopen(out: str | Path, folder: str | Path | None = None) -> Run:
         rows = json.loads((out / MEASURES).read_text(encoding="utf-8"))
         kept = [Measure(**row) for row in rows]
         if all(len(m.to_each) == len(found.images.x_test) for m in kept):
-            run.measures = kept
+            run.measures, run._tried = kept, kept[-1].step if kept else 0
     run._look()
     run.limit = max(run.limit, run._seconds)
     return run
