@@ -49,13 +49,20 @@ def lab(args) -> None:
 
 
 def _call(command: list[str], env: dict[str, str] | None = None) -> int:
-    """Run a command to its end; Ctrl-C is its own to handle (JupyterLab asks whether to stop, and keeps the work)."""
+    """Run a command to its end; Ctrl-C is its own to handle (JupyterLab asks whether to stop, and keeps the work).
+
+    A SIGTERM is handed on, or the command would live on alone.
+    """
     with subprocess.Popen(command, env=env) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        try:
+            while True:
+                try:
+                    return process.wait()
+                except KeyboardInterrupt:
+                    continue
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def studio(args) -> None:

@@ -673,3 +673,15 @@ def test_without_voila_the_studio_says_how_to_get_it_and_what_does_without(monke
 def test_what_voila_refuses_ends_with_status_1(served, monkeypatch, capsys):
     monkeypatch.setattr("ganedu.__main__._call", lambda command, env: 1)
     assert main(["studio"]) == 1 and "Voilà ended with an error" in said(capsys)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a program could catch")
+def test_what_ends_the_command_ends_what_it_serves():
+    server = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    code = f"import sys; from ganedu.__main__ import _call; _call([sys.executable, '-c', {server!r}])"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        served = int(process.stdout.readline())
+        process.terminate()
+        process.wait(30)
+    with pytest.raises(ProcessLookupError):
+        os.kill(served, 0)
