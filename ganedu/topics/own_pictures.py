@@ -102,7 +102,7 @@ class Found:
             lines.append(self.skipped)
         if self.twins:
             known = f", and {self.leaked} of those held out are also trained on" if self.leaked else ""
-            lines.append(f"{self.twins} equal another one{known}: keep one of each, or copies look new")
+            lines.append(f"{self.twins} equal to another one{known}: keep one of each, or copies look new")
         if self.n < FEW:
             lines.append(
                 f"fewer than {FEW}: {held_out} held out say too little: no number tells when to stop, and G will "

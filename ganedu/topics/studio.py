@@ -465,9 +465,9 @@ def _words(d: dict) -> tuple[str, str]:
     others = ", ".join(moved(k, False) for k in d["slopes"] if k != own)
     kept, works = d["kept"][0], d["works"][0]
     return (
-        f"One unit: {moved(own, True)}. At {d['value']:g} either way {works:.0%} of pictures move by a deviation "
-        f"({d['deviations'][own]:.2g}{d['units'][own]}) and stay what they are.",
-        f"One unit also: {others}. At {d['value']:g} {kept:.0%} are still taken for the same thing.",
+        f"One unit: {moved(own, True)}. Pushed to {d['value']:g} or -{d['value']:g}, {works:.0%} of pictures change by "
+        f"a deviation ({d['deviations'][own]:.2g}{d['units'][own]}) and are taken for the same thing.",
+        f"One unit also: {others}. Pushed that far, {kept:.0%} are taken for the same thing.",
     )
 
 

@@ -48,7 +48,7 @@ def test_what_was_read_and_skipped_is_said(tmp_path):
     assert found.examples.shape == (24, 1, 16, 16) and found.examples.abs().max() <= 1
     text = str(found)
     assert "241 pictures read, as grey squares of 16" in text and "1 broken image skipped: broken.png" in text
-    assert "217 to train on, 24 held out" in text and "1 equal another one" in text and "fewer than" not in text
+    assert "217 to train on, 24 held out" in text and "1 equal to another one" in text and "fewer than" not in text
 
 
 def test_held_out_pictures_that_are_also_trained_on_are_counted(tmp_path):
