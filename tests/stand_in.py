@@ -166,7 +166,7 @@ class OwnPictures:
     def start(self, found, out, seconds):
         return Run(out, seconds)
 
-    def reopen(self, out):
+    def reopen(self, out, folder):
         run = Run(out, 300.0)
         run.running, run.step = False, 150
         return run

@@ -45,7 +45,9 @@ FEW = 200  # and of fewer than these, less than the 20 held out that a distance 
 MOST = 10_000  # pictures that are read here, while somebody waits
 N_FEATURES, N_FAKES, SHOWN = 32, 1000, 24
 MEASURES, PAGE = "own_pictures.json", "own_pictures.html"  # what was measured, and the report, in the run's folder
-EVERY = 5.0  # seconds between two measures at least: what `ganedu train` takes to the next checkpoint
+LIMIT = "own_pictures_limit.json"  # and the seconds that it was given
+EVERY = 5.0  # seconds between two measures, about: what `ganedu train` takes to the next checkpoint
+UTF8 = {"PYTHONIOENCODING": "utf-8:replace"}  # what a command prints, whatever the system's own encoding
 PICTURES = (
     ".png",
     ".jpg",
@@ -141,9 +143,9 @@ def look(folder: str | Path, image_size: int = 32, channels: int | None = None) 
 def _folder(folder: str | Path) -> Path:
     if not isinstance(folder, str | Path) or not str(folder).strip() or "\0" in str(folder):
         raise ValueError(f"folder={brief(folder)} does not fit: give the path of a folder of pictures.")
-    path = Path(folder).expanduser()
-    with contextlib.suppress(OSError, RuntimeError):
-        path = path.resolve()
+    path = Path(folder)
+    with contextlib.suppress(OSError, RuntimeError):  # a user who doesn't exist, a link that leads to itself
+        path = path.expanduser().resolve()
     if path.is_file():
         raise FileNotFoundError(f"{folder} is one file: give the folder that it lies in.")
     if not path.is_dir():
@@ -359,13 +361,16 @@ class Run:
         with self._lock:
             if self._process is not None and self._process.poll() is None:
                 raise ValueError(f"the run in {self.out} is already training: stop it first.")
+            self._word = ""  # the doctor's, of what was there before
             self._said, self._log = "", tempfile.TemporaryFile()  # noqa: SIM115 (until the process ends)
             threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) - 1))}  # one core is left to the sliders
             # a session of its own: an interrupted cell is not an interrupted run
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, *arguments], stdin=subprocess.PIPE, stdout=self._log,
-                stderr=subprocess.STDOUT, env={**threads, **os.environ}, start_new_session=True,
+                stderr=subprocess.STDOUT, env={**threads, **os.environ, **UTF8}, start_new_session=True,
             )  # fmt: skip
+        with contextlib.suppress(OSError):  # of a folder that cannot be written the process says why
+            write_atomic(self.out / LIMIT, json.dumps(self.limit).encode())
 
     def stop(self, patience: float = 20.0) -> None:
         """Stop between two steps; all is kept, and `resume` goes on. Does nothing where nothing trains.
@@ -609,14 +614,17 @@ def start(
 def reopen(out: str | Path, folder: str | Path | None = None) -> Run:
     """The run in `out` as it was left, not training, with all that was measured; `resume` goes on with it.
 
-    `folder` says where its pictures are now, if they have moved. Raises FileNotFoundError where there is no run or no
-    pictures, ValueError where they have changed, or where its checkpoint is damaged.
+    Its limit is the one that it was given, 300 s at least. `folder` says where its pictures are now, if they have
+    moved. Raises FileNotFoundError where there is no run or no pictures, ValueError where they have changed, or where
+    its checkpoint is damaged.
     """
     out = Path(out).expanduser().resolve()
     settings = recipes.read_run(out)[1]["settings"]
     found = look(folder or settings["data"], settings["image_size"], settings["channels"])
     recipes.check_same_images(settings, found.images, out)
     run = Run(found, out, 300.0)
+    with contextlib.suppress(OSError, ValueError):  # started by `ganedu train`, which does not write it
+        run.limit = max(run.limit, _seconds(json.loads((out / LIMIT).read_bytes())))
     with contextlib.suppress(OSError, ValueError, TypeError):  # written by somebody else: measured anew
         rows = json.loads((out / MEASURES).read_text(encoding="utf-8"))
         kept = [Measure(**row) for row in rows]
@@ -650,7 +658,7 @@ def _last_losses(path: Path) -> dict[str, float]:
 def _command(*arguments: str) -> str:
     """What a command of ganedu prints."""
     done = subprocess.run([sys.executable, "-m", "ganedu", *arguments], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, errors="replace", timeout=600)  # fmt: skip
+                          encoding="utf-8", errors="replace", env={**os.environ, **UTF8}, timeout=600)  # fmt: skip
     return (done.stdout or done.stderr).strip()
 
 

@@ -52,6 +52,8 @@ class Recipe:
             raise ValueError("a recipe has either a seed or the numbers z: give one of the two.")
         if self.seed is not None:
             whole("seed", self.seed, 0, SEEDS - 1)
+        if self.z is not None and not isinstance(self.z, list | tuple):
+            raise ValueError(f"z={brief(self.z)} does not fit: give its numbers, or a seed in their place.")
         for name in ("z", "label", "style"):
             value = getattr(self, name)
             if isinstance(value, list | tuple):
@@ -135,7 +137,7 @@ class Maker:
 
     @classmethod
     def of(cls, what: str | Path) -> "Maker":
-        """The maker of a name in `NAMES`, or of a folder that `ganedu train` wrote (dcgan or cgan, any size).
+        """The maker of a name in `NAMES`, or of a folder that `ganedu train` wrote (any model and size).
 
         Raises ValueError at once for an unknown name, FileNotFoundError for a folder without a run, and what
         `recipes.load_generator` raises.
@@ -506,10 +508,10 @@ def png(x: Tensor, card: dict) -> bytes:
 def card(path: str | Path | bytes) -> dict:
     """The card of a PNG that `png` made, from its path or its bytes.
 
-    Raises ValueError where there is none, where it was altered, or where the pixels are no longer those it was written
-    for; FileNotFoundError where there is no file.
+    Raises ValueError where there is none, where it was altered, where the pixels are no longer those it was written
+    for, or where the file cannot be read; FileNotFoundError where there is no file.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     where = "this file" if isinstance(path, bytes) else str(path)
     try:
@@ -517,7 +519,9 @@ def card(path: str | Path | bytes) -> dict:
             picture.load()
             text = getattr(picture, "text", {}).get("ganedu")
             pixels = hashlib.sha256(picture.tobytes()).hexdigest()
-    except (UnidentifiedImageError, SyntaxError, ValueError, EOFError) as e:
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as e:
         raise ValueError(f"{where} is no picture that can be read ({e}).") from e
     if text is None:
         raise ValueError(f"{where} has no card: it is not from the studio, or it was saved again without its metadata.")

@@ -205,7 +205,7 @@ class Learner:
 
 
 def name_of(name: str, weight: float) -> str:
-    """A weight in words: "more weight", "less slant", "a middle width", "no 7"."""
+    """A weight in words: "more weight", "less slant", "a middle width", "not the class 7"."""
     if name.startswith("extreme "):
         what = name.removeprefix("extreme ")
         return f"an extreme {what}" if weight > 0 else f"a middle {what}"

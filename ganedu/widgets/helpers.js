@@ -2,7 +2,8 @@
 // dependencies; nothing here is global, so two widgets on one page do not meet.
 
 const PATIENCE = 10000; // ms without an answer after which a page says so
-const SILENCE = "No answer from the kernel for 10 seconds. It is busy, or was restarted: then run this cell again.";
+const SILENCE = "No answer from the kernel for 10 seconds. It is busy, or was restarted: then run this cell again, or " +
+  "load a page without cells again.";
 const LIVE = { class: "words", role: "status", "aria-live": "polite", test: "words" }; // words that are read aloud
 
 const clamp = (x, low, high) => Math.min(high, Math.max(low, x));

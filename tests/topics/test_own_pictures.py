@@ -87,8 +87,9 @@ def test_a_folder_without_pictures_a_file_and_nothing_at_all(tmp_path):
         own.look(tmp_path / "empty")
     with pytest.raises(ValueError, match="none of the 30 images"):
         own.look(tmp_path / "bad")
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
-        own.look(tmp_path / "nowhere")
+    for nowhere in (tmp_path / "nowhere", "~nobody-has-this-name/pictures"):
+        with pytest.raises(FileNotFoundError, match="there is no folder"):
+            own.look(nowhere)
     with pytest.raises(FileNotFoundError, match="is one file"):
         own.look(tmp_path / "a.png")
 
@@ -236,6 +237,7 @@ def test_a_run_is_started_stopped_gone_on_with_and_reported(pictures, tmp_path):
         own.start(found, out)
 
     again = own.reopen(out)
+    assert again.limit == 600, "what it was given, so that it can be gone on with"
     assert again.state().measures == at.measures and torch.equal(again.state().samples, at.samples)
     again.resume(at.seconds + 1)
     until(lambda: not again.running)

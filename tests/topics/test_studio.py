@@ -80,7 +80,8 @@ def test_a_recipe_goes_to_json_and_back():
     "given",
     [
         {}, {"seed": 1, "z": (1.0,)}, {"seed": -1}, {"seed": 2**31}, {"seed": 1.5}, {"seed": True}, {"seed": "1"},
-        {"z": (math.nan,)}, {"z": (math.inf,)}, {"z": "text"}, {"seed": 1, "dials": {"a": math.nan}},
+        {"z": (math.nan,)}, {"z": (math.inf,)}, {"z": "text"}, {"z": 5},
+        {"seed": 1, "dials": {"a": math.nan}},
         {"seed": 1, "dials": {"a": "1"}}, {"seed": 1, "dials": {"a": 1e9}}, {"seed": 1, "dials": [1]},
         {"seed": 1, "dials": {3: 1.0}}, {"seed": 1, "label": 1.5}, {"seed": 1, "style": math.nan},
         {"seed": 1, "dials": {"a": True}},

@@ -140,6 +140,8 @@ def test_two_pictures_are_mixed_from_where_the_mix_began(shown):
     act(shown, ("mix", {"value": 0.5}), "undo")
     assert grey(shown.big)[0] == 64 and shown.state["share"] == 0
     assert "from 0 to 1" in act(shown, ("mix", {"value": 1.5}))
+    act(shown, ("mix", {"value": 0.5}), ("choose", {"i": 3}))
+    assert shown.state["share"] == 0, "of another picture nothing is mixed yet"
     act(shown, ("choose", {"i": 10}))
     assert "Two pictures are needed" in act(shown, "walk"), "with itself"
 
@@ -210,6 +212,11 @@ def test_a_picture_is_saved_with_the_day(shown, files):
 def test_what_does_not_fit_is_refused_in_words(do, words, shown):
     before = shown.state, shown.big, shown.tiles
     assert words in act(shown, do) and (shown.state, shown.big, shown.tiles) == before
+
+
+def test_what_was_wrong_stays_while_the_page_asks_by_itself_how_far_a_training_is(shown):
+    assert act(shown, "undo") == act(shown, "own.state") == "There is nothing to undo."
+    assert act(shown, ("dial", {"name": "weight", "value": 0.5})) == ""
 
 
 @pytest.mark.parametrize("content", [None, 7, {}, {"acts": []}, {"acts": "fresh", "id": {}}, {"acts": [7], "id": {}}])
@@ -337,7 +344,9 @@ def test_a_folder_is_looked_at_trained_on_stopped_and_gone_on_with(own):
     assert own.state() == ({**own.state()[0], "begun": False, "looked": ""}, b"")
     with pytest.raises(ValueError, match="Look at a folder first"):
         own.start(1)
-    own.look("  cats ")
+    with pytest.raises(ValueError, match="Look at a folder first"):
+        own.again()
+    own.look(' "cats" ')
     assert done(own)["looked"].startswith("412 pictures read") and own.state()[0]["before"] == ""
     own.start(5)
     state = done(own)
@@ -345,8 +354,9 @@ def test_a_folder_is_looked_at_trained_on_stopped_and_gone_on_with(own):
     state, pixels = own.state()
     assert state["shape"] == [16, 8, 8, 1] and len(pixels) == 16 * 64 and state["history"][0] == [50, 2, 1.8, 2.2]
     assert "Distance to the held-out pictures" in state["number"] and state["advice"].startswith("Go on")
-    with pytest.raises(ValueError, match="runs already"):
-        own.start(1)
+    for do, given in (("start", {"minutes": 1}), ("again", {})):
+        with pytest.raises(ValueError, match="runs already"):
+            own.acts()[do](given)
     own.acts()["stop"]({})
     assert not done(own)["running"] and own.run.calls == ["stop"] and own.state()[0]["said"].startswith("stopped")
     assert own.state()[0]["said"] == "stopped after step 50; all of it is kept."
@@ -356,6 +366,9 @@ def test_a_folder_is_looked_at_trained_on_stopped_and_gone_on_with(own):
     assert done(own)["doctor"] == "healthy"
     own.acts()["report"]({})
     assert done(own)["report"] == "report.html"
+    own.acts()["resume"]({})
+    state = done(own)
+    assert state["report"] == state["doctor"] == "", "they were of what was there before"
 
 
 def test_a_run_gets_a_folder_of_its_own_and_an_earlier_one_is_opened_again(own, tmp_path):

@@ -77,15 +77,16 @@ class Desk:
 
     def fresh(self) -> None:
         """New pictures in place of all that are not kept; what is locked is as in the chosen one."""
-        page, free = self.page, [i for i in range(len(self.page.cards)) if i not in self.page.kept]
+        new = self.maker.fresh(len(self._free()), self.seed + 1)
+        self.take([self._locked(r) for r in new])
+        self.seed += 1
+
+    def _free(self) -> list[int]:
+        """The places of pictures that are not kept. Raises ValueError where there is none."""
+        free = [i for i in range(len(self.page.cards)) if i not in self.page.kept]
         if not free:
             raise ValueError("All pictures are kept: let one go to make room for a new one.")
-        new = self.maker.fresh(len(free), self.seed + 1)
-        cards = list(page.cards)
-        for i, card in zip(free, self.drawn([self._locked(r) for r in new]), strict=True):
-            cards[i] = card
-        self.seed += 1
-        self._do(replace(page, cards=tuple(cards), second=page.second if page.second in page.kept else None))
+        return free
 
     def _locked(self, recipe):
         own, locks = self.page.recipe, self.page.locks
@@ -96,16 +97,14 @@ class Desk:
 
     def take(self, recipes) -> None:
         """These pictures in place of those that are not kept, as many as have room."""
-        free = [i for i in range(len(self.page.cards)) if i not in self.page.kept]
-        if not free:
-            raise ValueError("All pictures are kept: let one go to make room for a new one.")
-        cards = list(self.page.cards)
+        page, free = self.page, self._free()
+        cards = list(page.cards)
         for i, card in zip(free, self.drawn(list(recipes)[: len(free)]), strict=False):
             cards[i] = card
-        self._do(replace(self.page, cards=tuple(cards)))
+        self._do(replace(page, cards=tuple(cards), second=page.second if page.second in page.kept else None))
 
     def choose(self, i: int) -> None:
-        self.page, self._last = replace(self.page, chosen=self._index(i)), None
+        self.page, self._last, self.share = replace(self.page, chosen=self._index(i)), None, 0.0
 
     def keep(self, i: int) -> None:
         """Keep a picture, or let it go."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...checkpoints import CHECKPOINT
+from ...inputs import brief
 from ...pixels import as_float, check, to_uint8
 from ..pictures import MISTAKES, said
 
@@ -29,9 +30,9 @@ class Own:
         return {
             "look": lambda a: self.look(a.get("folder")),
             "start": lambda a: self.start(a.get("minutes")),
-            "again": lambda a: self._later("Opening the earlier training", self._reopen),
+            "again": lambda a: self.again(),
             "stop": lambda a: self._later("Stopping", self._run.stop),
-            "resume": lambda a: self._later("Going on", self._run.resume),
+            "resume": lambda a: self._later("Going on", self._resume),
             "doctor": lambda a: self._later("The doctor looks at it", self._ask_doctor),
             "report": lambda a: self._later("Writing the report, half a minute", self._write_report),
             "state": lambda a: None,  # how far it is: the answer holds it, as every answer does
@@ -50,28 +51,47 @@ class Own:
 
     def look(self, folder: str) -> None:
         """Read the folder. A run on it that was left earlier can be opened again."""
-        if not isinstance(folder, str) or not 0 < len(folder.strip()) <= LONGEST:
-            raise ValueError("Write the name of the folder that holds your pictures.")
-        self._later("Looking at the folder", lambda: self._look(folder.strip()))
+        name = folder.strip().strip('"').strip() if isinstance(folder, str) else ""  # Windows copies a path with quotes
+        if not 0 < len(name) <= LONGEST:
+            raise ValueError(
+                f"Write the name of the folder that holds your pictures, in at most {LONGEST:,} characters: "
+                f"{brief(folder)} is none."
+            )
+        self._later("Looking at the folder", lambda: self._look(name))
 
     def _look(self, folder: str) -> None:
         self.found = None
         self.found = self.logic.look(folder)
 
     def start(self, minutes: int) -> None:
+        self._check_free()
+        if minutes not in MINUTES:
+            raise ValueError(f"{brief(minutes)} minutes do not fit: choose {', '.join(map(str, MINUTES))} minutes.")
+        self._later("Starting", lambda: self._start(60.0 * minutes))
+
+    def again(self) -> None:
+        """Open the last run that was left on these pictures."""
+        self._check_free()
+        if self._out(new=False) is None:
+            raise ValueError("There is no earlier training on these pictures: press Train.")
+        self._later("Opening the earlier training", self._reopen)
+
+    def _check_free(self) -> None:
         if self.found is None:
             raise ValueError("Look at a folder first: then it is known what there is to train on.")
-        if minutes not in MINUTES:
-            raise ValueError(f"choose {', '.join(map(str, MINUTES))} minutes.")
         if self.run is not None and self.run.running:
             raise ValueError("A training runs already: stop it first.")
-        self._later("Starting", lambda: self._start(60.0 * minutes))
 
     def _start(self, seconds: float) -> None:
         self.run, self.doctor, self.report = self.logic.start(self.found, self._out(new=True), seconds=seconds), "", ""
 
     def _reopen(self) -> None:
-        self.run, self.doctor, self.report = self.logic.reopen(self._out(new=False)), "", ""
+        run = self.logic.reopen(self._out(new=False), self.found.folder)  # refused where it is of other pictures
+        self.run, self.doctor, self.report = run, "", ""
+
+    def _resume(self) -> None:
+        self._run.resume()
+        self.doctor, self.report = "", ""  # they were of what was there before
 
     def _out(self, new: bool) -> Path | None:
         """The first folder that is free for a run on these pictures, or the last one with a run; None without one."""
@@ -118,7 +138,7 @@ class Own:
         now = self.run.state()
         shown |= {"begun": True, "running": now.running, "step": now.step, "seconds": now.seconds, "limit": now.limit,
                   "advice": now.advice, "number": _number(now), "said": "" if now.running else _last(now.said),
-                  "folder": str(self.run.out), "history": _history(now.measures)}  # fmt: skip
+                  "history": _history(now.measures)}  # fmt: skip
         pixels, shown["shape"] = _pixels(now.samples)
         return shown, pixels
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ...inputs import whole
+from ...inputs import brief, whole
 from ..pictures import number
 from .desk import TILES
 
@@ -46,13 +46,13 @@ class Tasting:
 
     def resize(self, n: int) -> None:
         if n not in SIZES:
-            raise ValueError(f"{n} pictures are not offered: choose {' or '.join(map(str, SIZES))}.")
+            raise ValueError(f"{brief(n)} pictures are not offered: choose {' or '.join(map(str, SIZES))}.")
         self.n = n
         self._offer()
 
     def vary(self, varied: float) -> None:
         if not number(varied) or not 0 <= varied <= 1:
-            raise ValueError("how varied the page is goes from 0 to 1.")
+            raise ValueError(f"{brief(varied)} is not how varied the page can be: give a number from 0 to 1.")
         self.varied = float(varied)
         self._look()
 

@@ -81,7 +81,9 @@ class Studio(anywidget.AnyWidget):
             return
         acts = content.get("acts")
         with self.hold_sync():
-            self.reply, self.error = content["id"], ""
+            self.reply = content["id"]
+            if acts != [{"do": "own.state"}]:  # which the page asks for by itself: what was wrong must stay to be read
+                self.error = ""
             for act in acts[:MOST] if isinstance(acts, list) else ():
                 try:
                     self._act(act, content["id"])
@@ -213,10 +215,11 @@ class Studio(anywidget.AnyWidget):
         from matplotlib.figure import Figure
 
         x = torch.nn.functional.pad(self.desk.pixels(), (1,) * 4, value=255)
+        name = self.maker.name.replace("$", r"\$")  # a folder's name is no formula
         with mpl.rc_context():
             plots.style()
             fig = Figure(figsize=(7.2, 4.2))
-            plots.images(fig.subplots(), x, 6, f"The studio, on {self.maker.name}: pictures to choose from")
+            plots.images(fig.subplots(), x, 6, f"The studio, on {name}: pictures to choose from")
             return png(fig, photo=self.maker.channels == 3)
 
     def _repr_mimebundle_(self, **kwargs):

@@ -7,7 +7,7 @@ function makePicture([height, width, channels], room, attributes = {}) {
   const canvas = h("canvas", { width, height, ...attributes }), side = Math.max(width, height);
   const scale = side > room ? room / side : Math.floor(room / side);
   canvas.style.cssText = `width:${scale * width}px; height:${scale * height}px`;
-  return { canvas, show: (pixels) => fill(canvas, pixels, width, height, channels), scale };
+  return { canvas, show: (pixels) => fill(canvas, pixels, width, height, channels) };
 }
 
 /** The n-th of several pictures that came together. */
@@ -70,7 +70,7 @@ function makeGrid(test, label, shape, room, chosen, keys = {}) {
       say(c.marks, signs(k));
     });
   }
-  return { node, show, mark, name, one: (k, pixels) => cells[k]?.picture.show(pixels), count: () => cells.length };
+  return { node, show, mark, name, one: (k, pixels) => cells[k]?.picture.show(pixels) };
 }
 
 /** A slider with its name, its value, and what it was seen to do. */
@@ -95,7 +95,7 @@ function makeDial(dial, id, turned, locked) {
     }
     lock.checked = isLocked;
   }
-  return { node, range, show };
+  return { node, show };
 }
 
 /** Weights with their intervals, as bars to the left or right of a middle line. */

@@ -34,7 +34,7 @@ function makeChosen({ model, fixed, act, idle, id }) {
     keep.setAttribute("aria-pressed", state.kept.includes(state.chosen));
     mark.setAttribute("aria-pressed", state.second === state.chosen);
   }
-  return { node, show, picture };
+  return { node, show };
 }
 
 /** What two pictures give: a mix, a walk, one's style on the other's content. */
