@@ -487,14 +487,15 @@ def _of_run(folder: Path) -> Maker:
 
 def png(x: Tensor, card: dict) -> bytes:
     """A picture (C, H, W) in [-1, 1], or uint8, as PNG whose text "ganedu" holds the card, with "generated" set to true
-    and the SHA-256 of its pixels. It shows what was altered by mistake; who wants to lie can write a card as well."""
+    and the SHA-256 of its kind, size and pixels. It shows what was altered by mistake; who wants to lie can write a
+    card as well."""
     from PIL.PngImagePlugin import PngInfo
 
     picture = _picture(x)
     date = card.get("date")
     if not isinstance(date, str) or not 4 <= len(date) <= 40:
         raise ValueError(f'date={brief(date)} does not fit: give a text such as "2026-11-28".')
-    content = {"generated": True, "by": "ganedu", **card, "pixels": hashlib.sha256(picture.tobytes()).hexdigest()}
+    content = {"generated": True, "by": "ganedu", **card, "pixels": _pixels_digest(picture)}
     content["card"] = _seal(content)
     info = PngInfo()
     info.add_itxt("ganedu", json.dumps(content))
@@ -503,6 +504,11 @@ def png(x: Tensor, card: dict) -> bytes:
     file = BytesIO()
     picture.save(file, "PNG", pnginfo=info)
     return file.getvalue()
+
+
+def _pixels_digest(picture) -> str:
+    """SHA-256 of a picture's kind, size and pixels: the same bytes in other rows are another picture."""
+    return hashlib.sha256(f"{picture.mode} {picture.size} ".encode() + picture.tobytes()).hexdigest()
 
 
 def card(path: str | Path | bytes) -> dict:
@@ -518,7 +524,7 @@ def card(path: str | Path | bytes) -> dict:
         with Image.open(BytesIO(path) if isinstance(path, bytes) else path) as picture:
             picture.load()
             text = getattr(picture, "text", {}).get("ganedu")
-            pixels = hashlib.sha256(picture.tobytes()).hexdigest()
+            pixels = _pixels_digest(picture)
     except FileNotFoundError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as e:
