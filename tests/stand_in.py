@@ -131,8 +131,9 @@ class Run:
         self.calls.append("stop")
         self.running = False
 
-    def resume(self):
+    def resume(self, seconds=None):
         self.calls.append("resume")
+        self.limit = seconds or self.limit
         self.running = True
 
     def doctor(self):

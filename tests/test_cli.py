@@ -667,7 +667,7 @@ def test_without_voila_the_studio_says_how_to_get_it_and_what_does_without(monke
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["studio"]) == 2
     err = said(capsys)
-    assert "pip install 'ganedu[studio]'" in err and "jupyter lab" in err and len(err.splitlines()) == 1
+    assert "pip install 'ganedu[studio]'" in err and "ganedu lab" in err and len(err.splitlines()) == 1
 
 
 def test_what_voila_refuses_ends_with_status_1(served, monkeypatch, capsys):

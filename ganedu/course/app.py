@@ -17,7 +17,7 @@ def command(port: int, browser: bool) -> list[str]:
     if importlib.util.find_spec("voila") is None:
         raise ValueError(
             "the studio is served by Voilà, which is not installed: pip install 'ganedu[studio]'. The same page "
-            f"without it: jupyter lab {NOTEBOOK}, and Run All Cells."
+            "without it: ganedu lab, and notebook 20."
         )
     # Each page gets a kernel, and one is ready before it is asked for. Only this machine is answered, and only by its
     # own name: a page from elsewhere that calls itself localhost is not.

@@ -158,6 +158,26 @@ def run_all(page, address: str) -> None:
     raise AssertionError(f"not run within four minutes; the prompts are {prompts.all_inner_texts()}")
 
 
+@contextlib.contextmanager
+def notebook_page(server: Lab, browser, folder: Path, *cells: str, reduced_motion: bool = False):
+    """A page of JupyterLab on a new notebook of these cells, which have run; no error of the page goes unseen."""
+    import nbformat
+
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+        metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
+    )
+    nbformat.write(notebook, folder / "source.ipynb")
+    with server.open(folder / "source.ipynb") as address, page(browser) as opened:
+        errors = []
+        opened.on("pageerror", lambda e: errors.append(str(e)))
+        if reduced_motion:
+            opened.emulate_media(reduced_motion="reduce")
+        run_all(opened, address)
+        yield opened
+        assert set(errors) <= {"Cannot send"}, errors  # JupyterLab's own word about a kernel that was shut down
+
+
 def widgets(page, containing: str):
     """The course's widgets that contain an element, by its CSS selector."""
     boxes = page.locator(".jp-OutputArea-output .jupyter-widgets.widget-vbox")

@@ -1,7 +1,6 @@
 """The map of images in JupyterLab in a real browser: mouse, keys, another map, a class brought to the front."""
 
 import lab
-import nbformat
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
@@ -24,16 +23,7 @@ PIXEL = "canvas => canvas.getContext('2d').getImageData(3, 3, 1, 1).data[0]"
 
 
 def test_a_dot_pointed_at_shows_its_image_and_its_neighbours(tmp_path, server, browser):
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(CELL)],
-        metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
-    )
-    nbformat.write(notebook, tmp_path / "source.ipynb")
-    with server.open(tmp_path / "source.ipynb") as address, lab.page(browser) as page:
-        errors = []
-        page.on("pageerror", lambda e: errors.append(str(e)))
-        page.emulate_media(reduced_motion="reduce")
-        lab.run_all(page, address)
+    with lab.notebook_page(server, browser, tmp_path, CELL, reduced_motion=True) as page:
         image_map = page.locator(".ganedu-image-map")
         canvas, words, big, tiles, choices, classes = (
             image_map.get_by_test_id(name) for name in ("map", "words", "big", "neighbour", "choice", "class")
@@ -118,4 +108,3 @@ def test_a_dot_pointed_at_shows_its_image_and_its_neighbours(tmp_path, server, b
         page.wait_for_timeout(300)
         box = canvas.bounding_box()
         assert image_map.locator(".panel").bounding_box()["y"] >= box["y"] + box["height"], "below the map"
-        assert not errors, errors

@@ -1,7 +1,6 @@
 """The phase plane in JupyterLab in a real browser: the start dragged and moved by keys, and a slider moved."""
 
 import lab
-import nbformat
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
@@ -27,15 +26,7 @@ plane(field, path, says=lambda path, step: f"from {path[0].tolist()} with steps 
 
 
 def test_the_start_follows_hand_and_keys_and_the_path_follows_it(tmp_path, server, browser):
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(CELL)],
-        metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
-    )
-    nbformat.write(notebook, tmp_path / "source.ipynb")
-    with server.open(tmp_path / "source.ipynb") as address, lab.page(browser) as page:
-        errors = []
-        page.on("pageerror", lambda e: errors.append(str(e)))
-        lab.run_all(page, address)
+    with lab.notebook_page(server, browser, tmp_path, CELL) as page:
         plane = page.locator(".ganedu-plane")
         canvas, words, hint = (plane.get_by_test_id(name) for name in ("plane", "words", "hint"))
         sync_api.expect(words).to_have_text("from [1.0, 1.0] with steps of 0.1")
@@ -68,4 +59,3 @@ def test_the_start_follows_hand_and_keys_and_the_path_follows_it(tmp_path, serve
         sync_api.expect(hint).to_contain_text("Start (1.76, 0.16)")
         seen.append(canvas.screenshot())
         assert len(set(seen)) == 4, "text changed, but the picture stayed"
-        assert not errors, errors

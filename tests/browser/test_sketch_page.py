@@ -1,7 +1,6 @@
 """The pad in JupyterLab in a real browser: mouse and keys draw, and the answer beside it is that of the drawing."""
 
 import lab
-import nbformat
 import numpy as np
 import pytest
 
@@ -43,17 +42,8 @@ PIXELS = """(canvas, [cells, side]) => {
 @pytest.fixture(scope="module")
 def page(tmp_path_factory, server, browser):
     folder = tmp_path_factory.mktemp("pad")
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell) for cell in (INK, MASK)],
-        metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
-    )
-    nbformat.write(notebook, folder / "source.ipynb")
-    with server.open(folder / "source.ipynb") as address, lab.page(browser) as page:
-        errors = []
-        page.on("pageerror", lambda e: errors.append(str(e)))
-        lab.run_all(page, address)
+    with lab.notebook_page(server, browser, folder, INK, MASK) as page:
         yield page
-        assert set(errors) <= {"Cannot send"}, errors  # JupyterLab's own word about a kernel that was shut down
 
 
 class Pad:

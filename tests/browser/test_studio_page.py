@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 
 import lab
-import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,7 +21,8 @@ import stand_in
 from ganedu.widgets import Sketch, studio
 
 pads = {{"a negative": lambda: Sketch(lambda ink: 1 - 2 * ink, {{}})}}
-studio(stand_in.Maker(styled=True), taste=stand_in.Taste, own=stand_in.OwnPictures(), pads=pads);"""
+studio(stand_in.Maker(styled=True), taste=stand_in.Taste, own=stand_in.OwnPictures(), pads=pads,
+       make=lambda folder: stand_in.Maker());"""
 PIXELS = """canvas => Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)
   .filter((_, k) => k % 4 === 0)"""
 
@@ -80,17 +80,8 @@ def fits(page, width=360):
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory, server, browser):
     folder = tmp_path_factory.mktemp("studio")
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(CELL)],
-        metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
-    )
-    nbformat.write(notebook, folder / "source.ipynb")
-    with server.open(folder / "source.ipynb") as address, lab.page(browser) as page:
-        errors = []
-        page.on("pageerror", lambda e: errors.append(str(e)))
-        lab.run_all(page, address)
+    with lab.notebook_page(server, browser, folder, CELL) as page:
         yield Page(page)
-        assert set(errors) <= {"Cannot send"}, errors
 
 
 def test_a_gallery_is_there_and_a_dial_moves_one_picture(shown):
@@ -210,6 +201,10 @@ def test_ones_own_pictures_are_looked_at_trained_on_and_stopped(shown):
     expect(shown.at("resume")).to_be_visible()
     shown.press("doctor")
     expect(shown.at("word")).to_have_text("healthy")
+    shown.press("open")
+    expect(shown.at("desk")).to_have_text("Back to stand-in")
+    shown.press("desk")
+    expect(shown.at("caption")).to_be_visible()
 
 
 def test_nothing_is_wider_than_a_narrow_page_and_dark_is_dark(shown):

@@ -371,6 +371,18 @@ def test_a_folder_is_looked_at_trained_on_stopped_and_gone_on_with(own):
     assert state["report"] == state["doctor"] == "", "they were of what was there before"
 
 
+def test_a_training_that_has_reached_its_limit_goes_on_for_as_long_as_is_chosen(own):
+    own.look("cats")
+    done(own)
+    own.start(1)
+    done(own)
+    own.run.step, own.run.running = 600, False  # 60 s
+    with pytest.raises(ValueError, match="choose 1, 5, 15, 60 minutes"):
+        own.acts()["resume"]({})
+    own.acts()["resume"]({"minutes": 5})
+    assert done(own)["running"] and own.run.limit == 360
+
+
 def test_a_run_gets_a_folder_of_its_own_and_an_earlier_one_is_opened_again(own, tmp_path):
     from ganedu.checkpoints import CHECKPOINT
 
@@ -422,3 +434,16 @@ def test_the_model_of_ones_own_pictures_comes_to_the_desk(displayed, tmp_path, m
     act(shown, ("keep", {"i": 2}), "own.open")
     assert opened[0].as_posix() == "runs/cats" and shown.pane == "make" and shown.fixed["classes"] == []
     assert shown.state["kept"] == [] and grey(shown.big) == (60, 100)
+    act(shown, ("desk", {"i": 0}))
+    assert shown.state["kept"] == [2] and shown.fixed["classes"] and shown.fixed["others"] == [[1, "stand-in"]]
+    act(shown, ("desk", {"i": 1}))
+    assert shown.state["kept"] == [] and shown.fixed["classes"] == [] and len(shown.desks) == 2
+    act(shown, ("desk", {"i": 2}))
+    assert "the page's number" in shown.error
+
+
+def test_of_too_many_acts_at_once_the_page_says_how_many_were_done(displayed):
+    shown = studio(stand_in.Maker())
+    act(shown, *[("dial", {"name": "weight", "value": k / 70}) for k in range(70)])
+    assert shown.error == "70 things were asked for at once, of which 64 are done: do the others again."
+    assert shown.state["dials"]["weight"] == 63 / 70

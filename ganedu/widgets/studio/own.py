@@ -32,7 +32,7 @@ class Own:
             "start": lambda a: self.start(a.get("minutes")),
             "again": lambda a: self.again(),
             "stop": lambda a: self._later("Stopping", self._run.stop),
-            "resume": lambda a: self._later("Going on", self._resume),
+            "resume": lambda a: self.resume(a.get("minutes")),
             "doctor": lambda a: self._later("The doctor looks at it", self._ask_doctor),
             "report": lambda a: self._later("Writing the report, half a minute", self._write_report),
             "state": lambda a: None,  # how far it is: the answer holds it, as every answer does
@@ -65,9 +65,8 @@ class Own:
 
     def start(self, minutes: int) -> None:
         self._check_free()
-        if minutes not in MINUTES:
-            raise ValueError(f"{brief(minutes)} minutes do not fit: choose {', '.join(map(str, MINUTES))} minutes.")
-        self._later("Starting", lambda: self._start(60.0 * minutes))
+        seconds = _seconds(minutes)
+        self._later("Starting", lambda: self._start(seconds))
 
     def again(self) -> None:
         """Open the last run that was left on these pictures."""
@@ -89,8 +88,14 @@ class Own:
         run = self.logic.reopen(self._out(new=False), self.found.folder)  # refused where it is of other pictures
         self.run, self.doctor, self.report = run, "", ""
 
-    def _resume(self) -> None:
-        self._run.resume()
+    def resume(self, minutes: int | None = None) -> None:
+        """Go on to the run's limit; where that is reached, for so many minutes more."""
+        now = self._run.state()
+        limit = None if now.seconds < now.limit else now.seconds + _seconds(minutes)
+        self._later("Going on", lambda: self._resume(limit))
+
+    def _resume(self, limit: float | None) -> None:
+        self._run.resume(limit)
         self.doctor, self.report = "", ""  # they were of what was there before
 
     def _out(self, new: bool) -> Path | None:
@@ -141,6 +146,12 @@ class Own:
                   "history": _history(now.measures)}  # fmt: skip
         pixels, shown["shape"] = _pixels(now.samples)
         return shown, pixels
+
+
+def _seconds(minutes: int) -> float:
+    if minutes not in MINUTES:
+        raise ValueError(f"{brief(minutes)} minutes do not fit: choose {', '.join(map(str, MINUTES))} minutes.")
+    return 60.0 * minutes
 
 
 def _history(measures) -> list[list[float]]:

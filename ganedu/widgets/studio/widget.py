@@ -15,7 +15,7 @@ import torch
 import traitlets
 
 from ... import plots
-from ...inputs import brief
+from ...inputs import brief, whole
 from ..pictures import MISTAKES, display_widget, joined, png, said
 from .desk import FRAMES, Desk
 from .own import Own
@@ -55,14 +55,17 @@ class Studio(anywidget.AnyWidget):
             w.VBox([], layout=w.Layout(display="none", width="100%", max_width="1172px", margin="0 auto")),
         )
         self.own = None if own is None else Own(own)
-        self._begin(maker)
+        self.desks: list[Desk] = []
+        self._begin(Desk(maker, seed))
         self.widget = w.VBox([self, self._pads_box])
         self._show()
         self.on_msg(lambda _, content, buffers: self._heard(content))
 
-    def _begin(self, maker) -> None:
-        """A page of this maker's pictures."""
-        self.maker, self.desk = maker, Desk(maker, self._seed)
+    def _begin(self, desk: Desk) -> None:
+        """This desk on the page; those that were there are kept, so that one can go back to them."""
+        self.desk, self.maker = desk, desk.maker
+        self.desks += [] if any(desk is each for each in self.desks) else [desk]
+        maker = self.maker
         self.tasting = None if self._taste is None else Tasting(self._taste, self.desk)
         there = {"make": True, "taste": self._taste is not None, "draw": bool(self._pads), "own": self.own is not None}
         dials = [{"name": d.name, "low": d.low, "high": d.high, "effect": d.effect, "side": getattr(d, "side", "")}
@@ -70,7 +73,8 @@ class Studio(anywidget.AnyWidget):
         self.fixed = {"name": maker.name, "shape": [maker.image_size, maker.image_size, maker.channels],
                       "dials": dials, "classes": list(maker.classes), "styled": bool(getattr(maker, "styled", False)),
                       "panes": {key: title for key, title in PANES.items() if there[key]}, "frames": FRAMES,
-                      "opens": self._make is not None}  # fmt: skip
+                      "opens": self._make is not None,
+                      "others": [[i, d.maker.name] for i, d in enumerate(self.desks) if d is not desk]}  # fmt: skip
         self.frames, self._walked, self._others = b"", None, None
 
     # -- what the page says
@@ -79,12 +83,16 @@ class Studio(anywidget.AnyWidget):
         """What was done on the page. It is answered whatever comes of it, since the page waits for the answer."""
         if not isinstance(content, dict) or not isinstance(content.get("id"), dict):
             return
-        acts = content.get("acts")
+        acts = content.get("acts") if isinstance(content.get("acts"), list) else []
         with self.hold_sync():
             self.reply = content["id"]
             if acts != [{"do": "own.state"}]:  # which the page asks for by itself: what was wrong must stay to be read
                 self.error = ""
-            for act in acts[:MOST] if isinstance(acts, list) else ():
+            if len(acts) > MOST:
+                self.error = (
+                    f"{len(acts)} things were asked for at once, of which {MOST} are done: do the others again."
+                )
+            for act in acts[:MOST]:
                 try:
                     self._act(act, content["id"])
                 except ValueError as e:
@@ -136,7 +144,7 @@ class Studio(anywidget.AnyWidget):
         return {"png": picture, "gif": walk, "html": report}
 
     def _of_panes(self) -> dict[str, Callable]:
-        acts = {"pane": lambda a: self._open(a.get("name"))}
+        acts = {"pane": lambda a: self._open(a.get("name")), "desk": lambda a: self._back(a.get("i"))}
         if self.tasting is not None:
             acts |= {f"taste.{name}": act for name, act in self.tasting.acts().items()}
             acts["taste.take"] = lambda a: self.desk.take(self.tasting.recipes)
@@ -169,8 +177,12 @@ class Studio(anywidget.AnyWidget):
         """The model that was trained on one's own pictures, on the desk."""
         if self._make is None:
             raise ValueError("This page cannot open another model.")
-        self._begin(self._make(self.own.trained))
+        self._begin(Desk(self._make(self.own.trained), self._seed))
         self.pane = "make"
+
+    def _back(self, i: int) -> None:
+        whole("the page's number", i, 0, len(self.desks) - 1)
+        self._begin(self.desks[i])
 
     def _walk(self) -> None:
         self.frames, self._walked = b"".join(card.pixels for card in self.desk.drawn(self.desk.way())), self._two()

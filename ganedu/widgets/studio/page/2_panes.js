@@ -240,7 +240,8 @@ function makeOwn({ model, fixed, act, id }) {
   const again = button("again", "", () => act("own.again"));
   const ready = h("div", { class: "line" }, h("label", { for: `${id}-minutes` }, "for"), minutes,
     button("start", "Train", () => act("own.start", { minutes: Number(minutes.value) })), again);
-  const stop = button("stop", "Stop", () => act("own.stop")), resume = button("resume", "Go on", () => act("own.resume"));
+  const stop = button("stop", "Stop", () => act("own.stop")), resume = button("resume", "Go on", () =>
+    act("own.resume", { minutes: Number(minutes.value) }));
   const doctor = button("doctor", "Ask the doctor", () => act("own.doctor"));
   const report = button("report", "Write a report", () => act("own.report"));
   const saved = button("html", "Save the report", () => act("html"));
@@ -286,7 +287,8 @@ function makeOwn({ model, fixed, act, id }) {
     bar.value = clamp(s.seconds / s.limit, 0, 1);
     say(far, `${Math.round(s.seconds)} of ${Math.round(s.limit)} s, step ${s.step}`);
     stop.hidden = !s.running;
-    resume.hidden = s.running || s.seconds >= s.limit;
+    resume.hidden = s.running;
+    say(resume, s.seconds < s.limit ? "Go on" : "Go on, for the time chosen above");
     doctor.hidden = report.hidden = s.running || !s.step;
     open.hidden = !s.step || !fixed.opens;
     saved.hidden = !s.report;

@@ -7,7 +7,8 @@ function render({ model, el }) {
   let waiting = [], latest = [], open = model.get("pane"), panes = {}, tabs, stopListening = () => {};
   const quiet = h("p", { class: "quiet", role: "status", test: "quiet" });
   const wrong = h("p", { class: "quiet wrong", role: "alert", test: "error" });
-  const name = h("h2", {}), head = h("div", { class: "head" }, name), body = h("div", { class: "body" });
+  const name = h("h2", {});
+  const head = h("div", { class: "head" }, name), body = h("div", { class: "body" });
   const root = h("div", { class: "ganedu-studio", "data-sent": 0, "data-reply": 0 }, head, wrong, quiet, body);
 
   // -- to the kernel
@@ -56,7 +57,8 @@ function render({ model, el }) {
       act("pane", { name: key });
     });
     say(name, `Studio: ${fixed.name}`);
-    head.replaceChildren(name, tabs.node);
+    const back = fixed.others.map(([i, other]) => button("desk", `Back to ${other}`, () => act("desk", { i })));
+    head.replaceChildren(name, tabs.node, ...back);
     body.replaceChildren(...Object.values(panes).map((p) => p.node));
     panes.taste?.tiles();
     show();
