@@ -32,12 +32,15 @@ from ganedu.topics import (
     completions,
     cyclegan,
     divergences,
+    duel,
     dynamics,
     gain,
     handles,
     holes,
     infogan,
     latent,
+    manifest,
+    marks,
     outlines,
     own_pictures,
     perceptual,
@@ -413,6 +416,11 @@ def restyling(to):
     )
 
 
+def marking(to):
+    pair = {"encoder": marks.Encoder((1, SIDE, SIDE), 4, 2).to(to), "decoder": marks.Decoder((1, SIDE, SIDE), 4).to(to)}
+    return marks.marking_step(images().to(to), **pair, opt=adam(*pair.values()), spoil=lambda x: x)
+
+
 def half(to):
     return D().to(to), images().to(to)
 
@@ -443,6 +451,7 @@ TOGETHER = {
     cyclegan.cyclegan_step: cycling,
     perceptual.autoencoder_step: again,
     restoration.restore_step: restoring, restoration.pixel_step: regressing,
+    marks.marking_step: marking,
     augment.adaptive_step: ada, style.transfer_step: restyling,
     rare.cgan_step: lambda to: rare.cgan_step(
         images().to(to), labels().to(to), **label_players(to), z_dim=Z, weights=torch.ones(CLASSES),
@@ -705,6 +714,14 @@ TENSORS = {
     style_mixing.usual: plain(style_mixing.usual, A, 0),
     style_mixing.space: lambda x: style_mixing.space(None, x(A), x(A[:, :2]), None, (), bins=4)[:2],
     style_mixing.evenness: plain(style_mixing.evenness, A, ()),
+    marks.agreeing: plain(marks.agreeing, rows(N, 32).sign(), torch.ones(32)),
+    marks.filed: plain(marks.filed, images()), marks.attack: plain(marks.attack, images(), "JPEG"),
+    **{f: plain(f, images(), v) for f, v in ((marks.jpeg, 40), (marks.moved, 2), (marks.smaller, 0.5))},
+    marks.blurred: plain(marks.blurred, images(), 1.0), marks.spoiler: plain(marks.spoiler, images()),
+    marks.components: lambda x: [t.abs() for t in marks.components(x(A.tanh().view(60, 1, 3, 1)))],  # any sign
+    marks.redrawn: lambda x: marks.redrawn(x(images()), marks.components(images(300)), 3),
+    manifest.with_texts: lambda x: [manifest.pixels(manifest.with_texts(x(images(1))))],
+    duel.damage: plain(duel.damage, images(), images() / 2),
     shapes.render: lambda x: shapes.render(scenes(x), 16),
     outputs.last_operation: lambda x: outputs.last_operation(x(A).clone().requires_grad_().tanh()),
     outputs.last_operations: lambda x: outputs.last_operations(x(A).clone().requires_grad_().exp().tanh(), 2),
@@ -778,6 +795,8 @@ MODULES = {
     ),
     patients.Blind: (lambda: patients.Blind(G(CLASSES)), rows(N, Z), labels()),
     patients.Then: (lambda: patients.Then(D(), torch.sigmoid), images()),
+    marks.Encoder: (lambda: marks.Encoder((1, SIDE, SIDE), 4, 2), images(), rows(N, 32)),
+    marks.Decoder: (lambda: marks.Decoder((1, SIDE, SIDE), 4), images()),
     vgg.ImageNetPixels: (vgg.ImageNetPixels, images()),
 }  # fmt: skip
 
@@ -948,6 +967,18 @@ def test_widgets_show_what_is_there(device):
     assert plots.tile(x).shape and plots.array(x.bfloat16()).dtype.kind == "f"
 
 
+def test_marks_are_written_and_read_there(device):
+    pair = marks.Encoder((1, SIDE, SIDE), 4, 2), marks.Decoder((1, SIDE, SIDE), 4)
+    message = marks.messages(N)
+    there = marks.Learnt(*(network.to(device) for network in pair))
+    for way in (marks.Patterns((1, SIDE, SIDE)), there):
+        here = way.mark(images(), message)
+        for x, m in ((images().to(device), message), (images().to(device), message.to(device))):
+            marked = way.mark(x, m)
+            assert marked.device.type == way.read(marked.to(device)).device.type == "cpu"
+            assert (marked - here).abs().max() < 0.01
+
+
 # -------------------------------------------------------------------------------------------------- nothing forgotten
 
 ELSEWHERE = {  # public functions without a case above: why
@@ -960,7 +991,7 @@ ELSEWHERE = {  # public functions without a case above: why
     "metrics.judges.fit": "test_a_judge_is_trained_where_the_images_are",
     "widgets.pictures.watch": "test_a_trainer_runs_on_the_device_that_it_is_given",
     "toys.worlds.train": "test_worlds_train_there", "topics.perceptual.mix": "takes functions",
-    "topics.rare.filled": "takes functions",
+    "topics.rare.filled": "takes functions", "topics.duel.score": "reads files",
     **{f"course.stored.{name}": "test_what_is_stored_goes_there" for name in ("network", "half", "rounded", "write")},
     "course.stored.tensors": "gives what is on disk",
     "checkpoints.fitting": "test_a_checkpoint_goes_on_on_another_device",
