@@ -45,6 +45,7 @@ from ganedu.topics import (
     own_pictures,
     perceptual,
     pix2pix,
+    private,
     rare,
     reader,
     restoration,
@@ -222,6 +223,10 @@ ANYWHERE = {
     studio.principal: lambda net, x: [d.direction for d in studio.principal(net(G(CLASSES)), 2)],
     latent.find_z: lambda net, x: latent.find_z(net(G()), x(images(3)), starts=2, steps=3)[:4],
     latent.pca_directions: lambda net, x: (lambda g: tuple(latent.pca_directions(g, g.net[0], 2, 20)))(net(G())),
+    private.own_gradients: lambda net, x: private.own_gradients(net(smooth_D()), x(images()), True),
+    private.private_gradient: lambda net, x: private.private_gradient(
+        net(smooth_D()), x(images(3)), x(images()), clip=1.0, sigma=0.0, expected=3.0
+    ),
     losses.slopes: lambda net, x: losses.slopes(net(smooth_D()), x(images())),
     losses.r1: lambda net, x: losses.r1(net(smooth_D()), x(images())),
     losses.r2: lambda net, x: losses.r2(net(smooth_D()), None, x(images())),
@@ -271,7 +276,7 @@ ANYWHERE = {
 # what slopes pass through stays with the network; all else comes back to the CPU
 WITH_THE_NETWORK = {
     losses.slopes, losses.r1, losses.r2, losses.r1_r2, losses.wgan_gp, perceptual.maps, perceptual.feature_distance,
-    perceptual.distance_in, restoration.between,
+    perceptual.distance_in, restoration.between, private.own_gradients, private.private_gradient,
 }  # fmt: skip
 
 
@@ -432,6 +437,16 @@ def styled(to):
 
 # f(device): players, and what they are given, in one place, as the Trainer hands it to a step
 TOGETHER = {
+    private.private_step: lambda to: private.private_step(
+        images().to(to), **players(to, smooth_D()), z_dim=Z, clip=1.0, sigma=1.0, expected=4.0
+    ),
+    private.draw: lambda to: private.draw(stacked_players(to)["G"], 3),
+    private.stacked_gradient: lambda to: private.stacked_gradient(
+        private.players(2, 2, 0)[1].to(to), rows(8, 2).view(2, 4, 2).to(to), True, 1.0, torch.ones(2, 4, device=to)
+    ),
+    private.train: lambda to: private.draw(
+        private.train(rows(8, 2).view(2, 4, 2).to(to), steps=2, batch=2, clip=1.0, sigma=1.0, seed=0)[0], 3
+    ),
     steps.train_step: lambda to: steps.train_step(
         images().to(to), **players(to, smooth_D()), z_dim=Z, penalty=losses.wgan_gp, n_critic=2
     ),
@@ -723,6 +738,9 @@ TENSORS = {
     manifest.with_texts: lambda x: [manifest.pixels(manifest.with_texts(x(images(1))))],
     duel.damage: plain(duel.damage, images(), images() / 2),
     shapes.render: lambda x: shapes.render(scenes(x), 16),
+    private.clipped_sum: lambda x: private.clipped_sum({"a": x(A), "b": x(A[:, 0])}, 0.5),
+    private.poisson: lambda x: private.poisson(x(A))(5),
+    private.caught: plain(private.caught, A[:, 0], B[:, 0]),
     outputs.last_operation: lambda x: outputs.last_operation(x(A).clone().requires_grad_().tanh()),
     outputs.last_operations: lambda x: outputs.last_operations(x(A).clone().requires_grad_().exp().tanh(), 2),
     outputs.as_rows: plain(outputs.as_rows, images(side=32)), outputs.nearest_other: plain(outputs.nearest_other, A),
