@@ -34,11 +34,13 @@ from ganedu.topics import (
     divergences,
     duel,
     dynamics,
+    forensics,
     gain,
     handles,
     holes,
     infogan,
     latent,
+    lopsided,
     manifest,
     marks,
     outlines,
@@ -131,6 +133,11 @@ def judge(n_classes=CLASSES, channels=1, side=SIDE):
 
 
 @seeded
+def detector():
+    return forensics.Network(SIDE, 1, 2).eval()
+
+
+@seeded
 def a_reader():
     return reader.Reader(2).eval()
 
@@ -219,6 +226,9 @@ def scene(n=N):
 ANYWHERE = {
     sampling.answers: lambda net, x: sampling.answers(net(G()), x(rows(N, Z))),
     rare.fakes: lambda net, x: rare.fakes(net(G(CLASSES)), 1, N),
+    lopsided.fakes: lambda net, x: lopsided.fakes(net(G()), N, 1.0),
+    lopsided.share: lambda net, x: lopsided.share(lopsided.Counter(net(judge(2)), 0.9, 0.1), x(images())),
+    forensics.judged: lambda net, x: tuple(forensics.judged(net(detector()), x(FILES), x(FILES.flip(0)))),
     sampling.generate: lambda net, x: sampling.generate(net(G(CLASSES)), N, x(labels())),
     studio.principal: lambda net, x: [d.direction for d in studio.principal(net(G(CLASSES)), 2)],
     latent.find_z: lambda net, x: latent.find_z(net(G()), x(images(3)), starts=2, steps=3)[:4],
@@ -544,10 +554,20 @@ A, B = rows(), rows(50, shift=0.3)
 CHANCES, CELLS = A.softmax(1), worth.cells(densities.ring(), 3, 2)
 SEEN = torch.arange(180).view(60, 3) % 4 > 0
 FILLED = torch.where(SEEN, A, torch.stack([A / 2, -A]))
+FILES = data.to_uint8(images(24))
 KERNEL = rows(2, 27).view(2, 3, 3, 3)
 FACTORS = style_generator.draw(N, torch.Generator().manual_seed(0))
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
+    forensics.as_files: plain(forensics.as_files, images(channels=3), 12),
+    **{f: plain(f, FILES) for f in (forensics.power, forensics.log_spectrum)},
+    **{f: plain(f, FILES, FILES.flip(3) // 2) for f in (forensics.excess, forensics.gain)},
+    forensics.by_spectrum: lambda x: forensics.by_spectrum(x(FILES), x(FILES // 2))(x(FILES)),
+    forensics.by_network: lambda x: [*forensics.by_network(x(FILES), x(FILES // 2), 2).parameters()],
+    forensics.jpeg: plain(forensics.jpeg, FILES, 50),
+    forensics.resized: plain(forensics.resized, FILES, 8),
+    forensics.noisy: plain(forensics.noisy, FILES, 3.0),
+    forensics.mended: plain(forensics.mended, FILES, torch.ones(12) / 2),
     augment.augment: plain(augment.augment, images(), p=0.5),
     rare.recipe: lambda x: [*rare.recipe("weights in D's loss", x(torch.ones(2) / 2)).values()],
     rare.probabilities: lambda x: rare.probabilities(x(images()), x(labels()), x(images()), torch.ones(3), steps=2),
@@ -784,6 +804,7 @@ MODULES = {
     models.DCGenerator: (partial(G, CLASSES), rows(N, Z), labels()),
     models.DCDiscriminator: (partial(D, CLASSES), images(), labels()),
     metrics.Classifier: (judge, images()),
+    forensics.Network: (detector, images()),
     reader.Reader: (a_reader, images(channels=3)),
     style_generator.EqualLinear: (lambda: style_generator.EqualLinear(Z, 6), rows(N, Z)),
     style_generator.Mapping: (lambda: style_generator.Mapping(Z, 6), rows(N, Z)),
