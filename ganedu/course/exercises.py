@@ -137,7 +137,8 @@ def agree(
         wanted, by_right = _outcome(right, arguments, slopes)
         slopes_of += [(where, *of) for of in zip(_names(mine, arguments), by_mine, by_right, strict=True)]
         if not _near(given, wanted, tolerance):
-            numbers = isinstance(given, Tensor) and given.shape == wanted.shape and not given.isnan().any()
+            both = isinstance(given, Tensor) and isinstance(wanted, Tensor)
+            numbers = both and given.shape == wanted.shape and not given.isnan().any()
             known = [why for wrong, why in (mistakes or {}).items() if _alike(mine, wrong, worded, tolerance)]
             if draw is not None and numbers and given.isfinite().all():
                 draw(given, wanted, *arguments)
