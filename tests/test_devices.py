@@ -59,6 +59,7 @@ from ganedu.topics import (
     taste,
     vae,
     vgg,
+    words,
     worth,
 )
 from ganedu.toys import densities, stacked, worlds
@@ -143,6 +144,16 @@ def a_reader():
 
 
 @seeded
+def painter(text_dim=Z):
+    return words.Painter(torch.randn(5, text_dim), Z, 2).eval()
+
+
+@seeded
+def word_reader():
+    return reader.Reader(2, words.WORLD).eval()
+
+
+@seeded
 def style_g():
     return style_generator.StyleGenerator(SIDE, Z, Z, (6, 4, 4))
 
@@ -212,6 +223,8 @@ SHOWN = torch.arange(N * 784).view(N, 784) % 3 > 0
 
 STYLES = images(4, 3, 64)
 FEW = style.filters(1, (3, 5), 2)
+SCENES = words.draw(N, torch.Generator().manual_seed(0))
+SAID = words.say(SCENES, torch.Generator().manual_seed(0))[0]
 SQUARE = images(1, 1, 64)
 
 
@@ -262,6 +275,12 @@ ANYWHERE = {
     restoration.restore: lambda net, x: restoration.restore(net(restoration.Restorer(1, 4, 4, 1)), x(images())),
     restoration.between: lambda net, x: [*restoration.between(net(flat_D()), x(flat_D()), 0.5).state_dict().values()],
     pix2pix.translate: lambda net, x: pix2pix.translate(net(unet()), x(mask())),
+    words.encoded: lambda net, x: words.encoded(net(words.TextEncoder()), SAID),
+    words.paint: lambda net, x: words.paint(net(painter(32)), net(words.TextEncoder()), SAID),
+    words.aligned: lambda net, x: words.aligned(net(word_reader()), x(images(channels=3, side=32)), x(SCENES)),
+    words.measures: lambda net, x: torch.tensor(
+        [*words.measures(net(word_reader()), x(images(channels=3, side=32)), x(SCENES)).values()]
+    ),
     cyclegan.translate: lambda net, x: cyclegan.translate(net(translator()), x(images())),
     cyclegan.recognise: lambda net, x: tuple(cyclegan.recognise(net(judge(12, 3, 32)), x(images(channels=3, side=32)))),
     cyclegan.score: lambda net, x: cyclegan.score(
@@ -445,6 +464,18 @@ def styled(to):
     return steps.train_step(images(channels=3).to(to), **style_generator.players(*both), z_dim=Z)
 
 
+def drawing(to, **settings):
+    g, d = painter().to(to), words.PairJudge(Z, 2).to(to)
+    opts = {"opt_G": torch.optim.SGD(g.parameters(), 0.1), "opt_D": torch.optim.SGD(d.parameters(), 0.1)}
+    return words.matching_step(images(channels=3, side=32).to(to), rows(N, Z).to(to), G=g, D=d, z_dim=Z, **opts)
+
+
+def drawing_alone(to):
+    g = painter().to(to)
+    x = images(channels=3, side=32).to(to)
+    return words.pixel_step(x, rows(N, Z).to(to), G=g, opt_G=torch.optim.SGD(g.parameters(), 0.1), z_dim=Z)
+
+
 # f(device): players, and what they are given, in one place, as the Trainer hands it to a step
 TOGETHER = {
     private.private_step: lambda to: private.private_step(
@@ -478,6 +509,7 @@ TOGETHER = {
     restoration.restore_step: restoring, restoration.pixel_step: regressing,
     marks.marking_step: marking,
     augment.adaptive_step: ada, style.transfer_step: restyling,
+    words.matching_step: drawing, words.pixel_step: drawing_alone,
     rare.cgan_step: lambda to: rare.cgan_step(
         images().to(to), labels().to(to), **label_players(to), z_dim=Z, weights=torch.ones(CLASSES),
         shares=torch.ones(CLASSES) / CLASSES,
@@ -710,6 +742,10 @@ TENSORS = {
     outlines.figures: plain(outlines.figures, images(channels=3, side=32)),
     outlines.overlap: lambda x: outlines.overlap(x(images(channels=3, side=32))),
     style_generator.render: plain(style_generator.render, FACTORS, 16),
+    words.render: plain(words.render, SCENES),
+    words.say: lambda x: words.say(x(SCENES), torch.Generator().manual_seed(0))[1],
+    words.contrast: plain(words.contrast, rows(N, Z), rows(N, Z).flip(0)),
+    words.matching_loss: plain(words.matching_loss, rows(N), rows(N) / 2, rows(N) - 1),
     style_generator.modulated_conv: plain(style_generator.modulated_conv, images(channels=3), KERNEL, rows(N)),
     style_generator.demodulation: plain(style_generator.demodulation, KERNEL, rows(N)),
     style_generator.doubled: plain(style_generator.doubled, images()),
@@ -815,6 +851,9 @@ MODULES = {
     style_generator.ResidualHalving: (lambda: style_generator.ResidualHalving(3, 4), images(channels=3)),
     style_generator.StyleDiscriminator: (style_d, images(channels=3)),
     style_generator.Lazily: (lambda: style_generator.Lazily(two_sides), A, A, A),
+    words.TextEncoder: (words.TextEncoder, words.tokens(SAID)),
+    words.Painter: (painter, rows(N, Z), rows(N, Z)),
+    words.PairJudge: (lambda: words.PairJudge(Z, 2), images(channels=3, side=32), rows(N, Z)),
     infogan.CodedGenerator: (lambda: infogan.CodedGenerator(G(), infogan.Code(2, 1)), rows(N, Z)),
     infogan.CodedDiscriminator: (lambda: infogan.CodedDiscriminator(D(), infogan.Code(2, 1)), images()),
     gain.Player: (lambda: gain.Player(3, fills=True), A[None], SEEN[None]),
