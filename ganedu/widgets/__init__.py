@@ -7,11 +7,11 @@ from types import ModuleType
 from .choice import choose
 from .pictures import explore, show, watch
 
-LATER = {"ImageMap": "image_map", "image_map": "image_map", "Plane": "plane", "plane": "plane",
-         "Playground": "playground", "Sketch": "sketch", "sketch": "sketch", "Studio": "studio",
+LATER = {"Clips": "clips", "clips": "clips", "ImageMap": "image_map", "image_map": "image_map", "Plane": "plane",
+         "plane": "plane", "Playground": "playground", "Sketch": "sketch", "sketch": "sketch", "Studio": "studio",
          "studio": "studio"}  # fmt: skip
-__all__ = ["ImageMap", "Plane", "Playground", "Sketch", "Studio", "choose", "explore", "image_map", "plane", "show",
-           "sketch", "studio", "watch"]  # fmt: skip
+__all__ = ["Clips", "ImageMap", "Plane", "Playground", "Sketch", "Studio", "choose", "clips", "explore", "image_map",
+           "plane", "show", "sketch", "studio", "watch"]  # fmt: skip
 
 
 class Door(ModuleType):

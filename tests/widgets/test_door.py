@@ -7,7 +7,7 @@ import pytest
 
 from ganedu import widgets
 
-NAMES = ("image_map", "plane", "sketch")
+NAMES = ("clips", "image_map", "plane", "sketch")
 
 
 def said_by(code: str) -> list[str]:
@@ -23,7 +23,7 @@ def test_a_name_is_the_function_whatever_is_imported_first(name, first):
 
 
 def test_a_widget_and_its_function_share_their_module():
-    for name, kind in zip(NAMES, (widgets.ImageMap, widgets.Plane, widgets.Sketch), strict=True):
+    for name, kind in zip(NAMES, (widgets.Clips, widgets.ImageMap, widgets.Plane, widgets.Sketch), strict=True):
         assert kind.__module__ == getattr(widgets, name).__module__ == f"ganedu.widgets.{name}"
     assert widgets.Playground.__module__ == "ganedu.widgets.playground.widget"
 
