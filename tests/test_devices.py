@@ -43,7 +43,6 @@ from ganedu.topics import (
     lopsided,
     manifest,
     marks,
-
     motion,
     outlines,
     own_pictures,
@@ -54,6 +53,7 @@ from ganedu.topics import (
     reader,
     restoration,
     scarce,
+    sound,
     studio,
     style,
     style_generator,
@@ -61,6 +61,7 @@ from ganedu.topics import (
     taste,
     vae,
     vgg,
+    vocoder,
     words,
     worth,
 )
@@ -71,6 +72,7 @@ from ganedu.widgets.playground import game, view
 
 Z, N, SIDE, CLASSES = 4, 8, 16, 3
 NETWORKS = {"G", "D", "E", "F", "D_A", "D_B", "judge", "reader", "net", "network", "module", "trainer"}
+
 
 @pytest.fixture(params=["cuda" if torch.cuda.is_available() else "elsewhere"])
 def device(request, monkeypatch):
@@ -84,7 +86,9 @@ def device(request, monkeypatch):
     with elsewhere.Pretend():
         yield "elsewhere"
 
+
 # ------------------------------------------------------------------------------------- what the functions are given
+
 
 def seeded(make):
     """The same network, or tensor, at every call."""
@@ -96,6 +100,7 @@ def seeded(make):
 
     return made
 
+
 @seeded
 def G(n_classes=0):
     condition = "projection" if n_classes else None
@@ -104,105 +109,131 @@ def G(n_classes=0):
     sampling.refresh_batchnorm(made, 1, 64)
     return made.eval()
 
+
 @seeded
 def D(n_classes=0, condition=None):
     return models.DCDiscriminator(SIDE, 1, 2, n_classes, condition or ("projection" if n_classes else None)).eval()
+
 
 @seeded
 def flat_G():
     return models.MLPGenerator(Z, width=4)
 
+
 @seeded
 def flat_D():
     return models.MLPDiscriminator(width=4)
+
 
 @seeded
 def smooth_D():
     """Without batch norm, as a penalty wants it."""
     return models.MLPDiscriminator((1, SIDE, SIDE), 4)
 
+
 @seeded
 def judge(n_classes=CLASSES, channels=1, side=SIDE):
     return metrics.Classifier(side, channels, n_classes, 2, 8).eval()
+
 
 @seeded
 def detector():
     return forensics.Network(SIDE, 1, 2).eval()
 
+
 @seeded
 def a_reader():
     return reader.Reader(2).eval()
+
 
 @seeded
 def painter(text_dim=Z):
     return words.Painter(torch.randn(5, text_dim), Z, 2).eval()
 
+
 @seeded
 def word_reader():
     return reader.Reader(2, words.WORLD).eval()
+
 
 @seeded
 def style_g():
     return style_generator.StyleGenerator(SIDE, Z, Z, (6, 4, 4))
 
+
 @seeded
 def style_d():
     return style_generator.StyleDiscriminator(SIDE, (4, 6))
+
 
 @seeded
 def clip_g():
     return motion.ClipGenerator(2, 3, Z, 5, 6)
 
+
 @seeded
 def clip_codes():
     return torch.randn(2, N, 3 + Z)
+
 
 @seeded
 def moving(n=N):
     return motion.sample(n)
 
+
 @seeded
 def encoder():
     return vae.Encoder(SIDE, 1, Z, 2).eval()
 
+
 shown = lambda x: x.flatten(1)[:, :4]  # noqa: E731
 squares = lambda x, y: (x - y).square().flatten(1).sum(1)  # noqa: E731
+
 
 @seeded
 def unet():
     return pix2pix.UNet(1, 4)
 
+
 @seeded
 def translator():
     return cyclegan.Translator(1, 4, 1)
+
 
 @seeded
 def images(n=N, channels=1, side=SIDE):
     return torch.rand(n, channels, side, side) * 2 - 1
 
+
 @seeded
 def rows(n=60, width=3, shift=0.0):
     return torch.randn(n, width) + shift
 
+
 @seeded
 def labels(n=N, n_classes=CLASSES):
     return torch.arange(n) % n_classes
+
 
 @seeded
 def masses(n=10, power=1.0):
     p = torch.rand(n, dtype=torch.float64) ** power
     return p / p.sum()
 
+
 @seeded
 def mask(n=N):
     return torch.nn.functional.pad(torch.ones(n, 1, 4, 4), (4, 8, 4, 8))
+
 
 def data_set():
     x = data.to_uint8(images(60))
     return data.Images("noise", x, labels(60), x[:30], labels(30), ("a", "b", "c"))
 
+
 def adam(*modules):
     return torch.optim.Adam([p for m in modules for p in m.parameters()], 1e-3)
+
 
 PIXELS = rows(N, 784).sigmoid()
 SHOWN = torch.arange(N * 784).view(N, 784) % 3 > 0
@@ -212,10 +243,15 @@ FEW = style.filters(1, (3, 5), 2)
 SCENES = words.draw(N, torch.Generator().manual_seed(0))
 SAID = words.say(SCENES, torch.Generator().manual_seed(0))[0]
 SQUARE = images(1, 1, 64)
+with sampling.seeded(0):
+    WAVES = sound.draw(N).wave
+PITCH = torch.linspace(90, 150, N)
+
 
 @seeded
 def scene(n=N):
     return cyclegan.draw(n, "white", 0)
+
 
 # --------------------------------------------------------------------- networks here, inputs there: whatever is where
 
@@ -295,8 +331,10 @@ WITH_THE_NETWORK = {
     perceptual.distance_in, restoration.between, private.own_gradients, private.private_gradient,
 }  # fmt: skip
 
+
 def moved(images: data.Images, x) -> data.Images:
     return images.to(x(torch.zeros(1)).device)
+
 
 def examined(net, x) -> doctor.Report:
     g, d = net(G(CLASSES)).train(), net(D(CLASSES)).train()
@@ -304,6 +342,7 @@ def examined(net, x) -> doctor.Report:
     return doctor.examine(
         G=g, D=d, opt_G=adam(g), opt_D=adam(d), step=step, x_real=x(images(32)), labels=x(labels(32)), z_dim=Z
     )
+
 
 @pytest.mark.parametrize("f", ANYWHERE, ids=lambda f: f"{f.__module__.split('.', 1)[1]}.{f.__name__}")
 def test_a_network_takes_inputs_from_anywhere(f, device):
@@ -317,8 +356,10 @@ def test_a_network_takes_inputs_from_anywhere(f, device):
         if device == "elsewhere":
             compare(found, here)
 
+
 def tensors(tree_of_results) -> list:
     return [t for t in tree.tree_leaves(tree_of_results) if torch.is_tensor(t)]
+
 
 def compare(found, wanted) -> None:
     """The same numbers: "elsewhere" is really the CPU."""
@@ -328,15 +369,19 @@ def compare(found, wanted) -> None:
         else:
             assert a == b or (a != a and b != b)
 
+
 # ------------------------------------------------------------------------------- steps: players and batch in one place
+
 
 def players(to, d=None, **modules):
     both = {"G": G(), "D": d or D(), **modules}
     both = {k: m.to(to).train() for k, m in both.items()}
     return both | {"opt_G": adam(both["G"]), "opt_D": adam(both["D"])}
 
+
 def label_players(to):
     return players(to, D(CLASSES), G=G(CLASSES))
+
 
 def stacked_players(to):
     draw = worlds.streams(0, 0)
@@ -344,34 +389,42 @@ def stacked_players(to):
     g, d = g.to(to), d.to(to)
     return {"G": g, "D": d, "opt_G": adam(g), "opt_D": adam(d)}
 
+
 def batches(to, *shape):
     return rows(64, 2).view(*shape, 2).to(to)
+
 
 def ada(to):
     p = players(to, augment.Augmented(D()))
     return augment.adaptive_step(images().to(to), **p, z_dim=Z)
+
 
 def coded(to):
     code = infogan.Code(2, 1)
     p = players(to, infogan.CodedDiscriminator(D(), code, 4), G=infogan.CodedGenerator(G(), code))
     return infogan.infogan_step(images().to(to), **p, z_dim=Z, code=code)
 
+
 def autoencoding(to):
     e, g = encoder().to(to), G().to(to)
     return vae.vae_step(images().to(to), E=e, G=g, opt=adam(e, g))
+
 
 def masked_autoencoding(to):
     e, g = encoder().to(to), G().to(to)
     seen = (images() > 0).float().to(to)
     return holes.masked_vae_step(images().to(to), seen, E=e, G=g, opt=adam(e, g))
 
+
 def vae_gan(to):
     p = players(to, E=encoder())
     return vae.vae_gan_step(images().to(to), **p, opt_E=adam(p["E"]))
 
+
 def translating(to):
     p = players(to, pix2pix.PatchDiscriminator(1, 4), G=unet())
     return pix2pix.pix2pix_step(images().to(to), mask().to(to), **p)
+
 
 def cycling(to):
     p = {k: translator().to(to) for k in "GF"} | {
@@ -381,11 +434,13 @@ def cycling(to):
         images().to(to), images().to(to), **p, opt_G=adam(p["G"], p["F"]), opt_D=adam(p["D_A"], p["D_B"])
     )
 
+
 def again(to):
     look = perceptual.distance_in(judge().to(to).net, (1,), images())
     return perceptual.autoencoder_step(
         images().to(to), E=lambda x: x.flatten(1)[:, :Z], **players(to), distance=look, feature_weight=1.0, at=(1,)
     )
+
 
 def restoring(to):
     g = restoration.Restorer(1, 4, 4, 1, z_dim=1).to(to)
@@ -395,17 +450,21 @@ def restoring(to):
         feature_weight=1.0, gan_weight=1.0, answers=2,
     )  # fmt: skip
 
+
 def regressing(to):
     g = restoration.Restorer(1, 4, 4, 1).to(to)
     return restoration.pixel_step(images().to(to), images().to(to), G=g, opt_G=adam(g))
+
 
 def gaining(to):
     g, d = gain.Player(3, fills=True).to(to), gain.Player(3).to(to)
     return gain.gain_step(A[None].to(to), SEEN[None].to(to), G=g, D=d, opt_G=adam(g), opt_D=adam(d))
 
+
 def practising(to):
     g = gain.Player(3, fills=True).to(to)
     return gain.practice_step(A[None].to(to), SEEN[None].to(to), G=g, opt_G=adam(g))
+
 
 def restyling(to):
     net = style.Transfer(4).to(to)
@@ -413,9 +472,11 @@ def restyling(to):
         STYLES.to(to), STYLES.flip(0).to(to), net=net, opt=adam(net), bank=style.filters(3, (3,), 2)
     )
 
+
 def marking(to):
     pair = {"encoder": marks.Encoder((1, SIDE, SIDE), 4, 2).to(to), "decoder": marks.Decoder((1, SIDE, SIDE), 4).to(to)}
     return marks.marking_step(images().to(to), **pair, opt=adam(*pair.values()), spoil=lambda x: x)
+
 
 def moving_games(to):
     p = motion.players(2, width=4)
@@ -423,26 +484,47 @@ def moving_games(to):
     p |= {"opt_G": adam(p["G"]), "opt_D": adam(p["D_frame"], p["D_clip"])}
     return motion.motion_step(moving(2 * N).view(2, N, 8, 6).to(to), **p)
 
+
 def moving_vae(to):
     g, e = clip_g().to(to), motion.ClipJudge(2, 4, 2 * (3 + Z)).to(to)
     return motion.clip_vae_step(moving(2 * N).view(2, N, 8, 6).to(to), E=e, G=g, opt=adam(e, g))
 
+
 def half(to):
     return D().to(to), images().to(to)
+
+
+@seeded
+def a_vocoder():
+    return vocoder.Vocoder(4, (1,))
+
+
+def by_ear(to):
+    g, d = a_vocoder().to(to), seeded(vocoder.Ears)((2,), (2,)).to(to)
+    return vocoder.vocoder_step(WAVES.to(to), G=g, D=d, opt_G=adam(g), opt_D=adam(d))
+
+
+def by_bands(to):
+    g = a_vocoder().to(to)
+    return vocoder.spectral_step(WAVES.to(to), G=g, opt_G=adam(g))
+
 
 def styled(to):
     both = (network.to(to) for network in (style_g(), style_d()))
     return steps.train_step(images(channels=3).to(to), **style_generator.players(*both), z_dim=Z)
+
 
 def drawing(to, **settings):
     g, d = painter().to(to), words.PairJudge(Z, 2).to(to)
     opts = {"opt_G": torch.optim.SGD(g.parameters(), 0.1), "opt_D": torch.optim.SGD(d.parameters(), 0.1)}
     return words.matching_step(images(channels=3, side=32).to(to), rows(N, Z).to(to), G=g, D=d, z_dim=Z, **opts)
 
+
 def drawing_alone(to):
     g = painter().to(to)
     x = images(channels=3, side=32).to(to)
     return words.pixel_step(x, rows(N, Z).to(to), G=g, opt_G=torch.optim.SGD(g.parameters(), 0.1), z_dim=Z)
+
 
 # f(device): players, and what they are given, in one place, as the Trainer hands it to a step
 TOGETHER = {
@@ -479,6 +561,7 @@ TOGETHER = {
     marks.marking_step: marking,
     augment.adaptive_step: ada, style.transfer_step: restyling,
     words.matching_step: drawing, words.pixel_step: drawing_alone,
+    vocoder.vocoder_step: by_ear, vocoder.spectral_step: by_bands,
     rare.cgan_step: lambda to: rare.cgan_step(
         images().to(to), labels().to(to), **label_players(to), z_dim=Z, weights=torch.ones(CLASSES),
         shares=torch.ones(CLASSES) / CLASSES,
@@ -508,9 +591,11 @@ TOGETHER = {
     models.embed: lambda to: models.embed(seeded(nn.Embedding)(3, 2).to(to), labels().to(to)),
 }  # fmt: skip
 
+
 def refreshed(g):
     sampling.refresh_batchnorm(g, 2, 16)
     return [*g.buffers()]
+
 
 @pytest.mark.parametrize("f", TOGETHER, ids=lambda f: f"{f.__module__.split('.', 1)[1]}.{f.__name__}")
 def test_what_lives_together_stays_together(f, device):
@@ -522,16 +607,20 @@ def test_what_lives_together_stays_together(f, device):
     if device == "elsewhere":
         compare(found, here)
 
+
 # --------------------------------------------------------------------------------------------------- tensors alone
 
 P, Q = masses(), masses(power=2.0)
 POINTS = torch.tensor([[0.5, -0.2], [0.1, 0.3]], dtype=torch.float64)
 
+
 def plain(f, *args, **settings):
     return lambda x: f(*(x(a) if torch.is_tensor(a) else a for a in args), **settings)
 
+
 def at(fd, *args):
     return lambda x: [f(kind, *(x(a) for a in args)) for f, kind in ((fd, k) for k in divergences.ALL)]
+
 
 def written(x):
     with tempfile.TemporaryDirectory() as folder:
@@ -540,8 +629,10 @@ def written(x):
         checkpoints.write(folder, {"a": x(rows())}, {"step": 0, "seconds": 0, "settings": {}, "optimisers": {}}, {})
         return checkpoints.read(folder)[0]
 
+
 def scenes(x):
     return {k: x(v) for k, v in scene().items()}
+
 
 A, B = rows(), rows(50, shift=0.3)
 CHANCES, CELLS = A.softmax(1), worth.cells(densities.ring(), 3, 2)
@@ -723,6 +814,21 @@ TENSORS = {
     restoration.wiener: plain(restoration.wiener, images(2), 1.0),
     restoration.richardson_lucy: plain(restoration.richardson_lucy, images(2), 1.0, iterations=2),
     restoration.biharmonic: plain(restoration.biharmonic, images(2), mask(2)),
+    sound.harmonics: plain(sound.harmonics, PITCH, rows(N), rows(N), rows(N).abs()),
+    sound.string: plain(sound.string, PITCH, PITCH / 400, PITCH / 400, PITCH / 200),
+    sound.vowel: plain(sound.vowel, PITCH, PITCH[:, None] * torch.tensor([5, 9, 20]), PITCH / 200),
+    sound.check_wave: plain(sound.check_wave, WAVES), sound.log_bands: plain(sound.log_bands, WAVES),
+    sound.stft: lambda x: sound.stft(x(WAVES)).abs(),
+    sound.inverse: lambda x: sound.inverse(sound.stft(x(WAVES))),
+    sound.griffin_lim: lambda x: sound.griffin_lim(sound.stft(x(WAVES)).abs(), 2),
+    sound.magnitudes: lambda x: sound.magnitudes(sound.log_bands(x(WAVES)), 2),
+    sound.nearest_sound: plain(sound.nearest_sound, rows(N), rows(), rows()),
+    sound.read_pitch: lambda x: tuple(sound.read_pitch(x(WAVES))),
+    sound.cents: plain(sound.cents, PITCH, PITCH.flip(0)), sound.from_scale: plain(sound.from_scale, PITCH),
+    sound.band_error: plain(sound.band_error, WAVES, WAVES.flip(0)),
+    sound.told_apart: lambda x: sound.told_apart(x(WAVES).repeat(6, 1), x(WAVES).repeat(6, 1)),
+    vocoder.spectral_loss: lambda x: vocoder.spectral_loss(x(WAVES), sound.log_bands(x(WAVES)) / 2),
+    vocoder.phase_shuffle: lambda x: vocoder.phase_shuffle(x(WAVES)[None], 0),
     style.answers: plain(style.answers, SQUARE, FEW),
     style.transforms: lambda x: [t.abs() for t in style.transforms(FEW, (16, 16), x(SQUARE))],
     style.synthesise: lambda x: style.synthesise(style.Style(x(SQUARE), "Gram matrix", FEW), 16, 2)[:1],
@@ -787,6 +893,7 @@ TENSORS = {
     worlds.packed: plain(worlds.packed, A[None], 2),
 }  # fmt: skip
 
+
 @pytest.mark.parametrize("f", TENSORS, ids=lambda f: f"{f.__module__.split('.', 1)[1]}.{f.__name__}")
 def test_tensors_from_another_device(f, device):
     with sampling.seeded(0):
@@ -796,10 +903,13 @@ def test_tensors_from_another_device(f, device):
     if device == "elsewhere":
         compare(found, here)
 
+
 # ----------------------------------------------------------------------------------------------- every network alone
+
 
 def two_sides(D, x_real, x_fake):
     return D + x_real - x_fake
+
 
 MODULES = {
     models.MLPGenerator: (flat_G, rows(N, Z)),
@@ -832,6 +942,11 @@ MODULES = {
     pix2pix.PatchDiscriminator: (lambda: pix2pix.PatchDiscriminator(1, 4), images(), mask()),
     cyclegan.Translator: (lambda: cyclegan.Translator(1, 4, 1), images()),
     style.Transfer: (lambda: style.Transfer(4), STYLES, STYLES.flip(0)),
+    vocoder.Vocoder: (a_vocoder, rows(N, 20 * 9).view(N, 20, 9)),
+    vocoder.Folded: (lambda: vocoder.Folded(3), WAVES),
+    vocoder.Ears: (lambda: vocoder.Ears((2,), (2,)), WAVES),
+    vocoder.WaveGenerator: (vocoder.WaveGenerator, rows(N, 32)),
+    vocoder.WaveDiscriminator: (partial(vocoder.WaveDiscriminator, 0), WAVES),
     restoration.Restorer: (lambda: restoration.Restorer(1, 4, 4, 1, True, 1), torch.cat([images(), mask()], 1)),
     augment.Augmented: (lambda: augment.Augmented(D()), images()),
     stacked.StackedLinear: (lambda: stacked.StackedLinear(1, 3, 2, worlds.streams(0, 0)), A[None]),
@@ -847,6 +962,7 @@ MODULES = {
     vgg.ImageNetPixels: (vgg.ImageNetPixels, images()),
 }  # fmt: skip
 
+
 @pytest.mark.parametrize("kind", MODULES, ids=lambda kind: kind.__name__)
 def test_every_network_runs_there(kind, device):
     make, *inputs = MODULES[kind]
@@ -858,19 +974,23 @@ def test_every_network_runs_there(kind, device):
     if device == "elsewhere":
         compare(found[1], found[0])
 
+
 @pytest.mark.parametrize("condition", models.CONDITIONS)
 def test_every_condition_runs_there(condition, device):
     g, d = models.build("cgan", image_size=SIDE, z_dim=Z, width=2, n_classes=CLASSES, condition=condition)
     x = g.to(device)(rows(N, Z).to(device), labels().to(device))
     assert d.to(device)(x, *(() if condition == "acgan" else (labels().to(device),))).device.type == device
 
+
 # --------------------------------------------------------------------------------- trainer, checkpoints, run, widgets
+
 
 def trainer(device, **settings):
     with sampling.seeded(0):
         p = players("cpu", smooth_D())
     step = partial(steps.train_step, z_dim=Z)
     return Trainer(step, p, data_set().sample, batch_size=N, ema=0.9, device=device, **settings)
+
 
 def test_a_trainer_runs_on_the_device_that_it_is_given(device):
     run, here = trainer(device), None
@@ -882,6 +1002,7 @@ def test_a_trainer_runs_on_the_device_that_it_is_given(device):
         here = trainer("cpu")
         assert next(here.run(steps=3))["step"] == 3 and here.history == run.history
         assert torch.equal(run.sample(N), here.sample(N))
+
 
 def test_a_checkpoint_goes_on_on_another_device(device, tmp_path):
     first = trainer(device)
@@ -896,6 +1017,7 @@ def test_a_checkpoint_goes_on_on_another_device(device, tmp_path):
             [*first.run(steps=4)]
             assert run.history == first.history and torch.equal(run.sample(N), first.sample(N))
 
+
 def test_a_checkpoint_of_a_gpu_goes_on_on_the_cpu(tmp_path):
     """It holds the GPU's random numbers too, for which there is no use here."""
     first, run = trainer("cpu"), trainer("cpu")
@@ -906,9 +1028,11 @@ def test_a_checkpoint_of_a_gpu_goes_on_on_the_cpu(tmp_path):
         run.load(tmp_path)
         assert [*run.run(steps=4)][-1]["step"] == 4
 
+
 def test_a_device_that_there_is_not_is_refused():
     with pytest.raises(RuntimeError, match="nowhere"):
         trainer("nowhere")
+
 
 def test_a_value_that_a_step_left_on_the_cpu_is_recorded(device):
     def step(x, G, D):
@@ -918,6 +1042,7 @@ def test_a_value_that_a_step_left_on_the_cpu_is_recorded(device):
     [*run.run(steps=2)]
     assert run.history["here"] == [1.0, 1.0]
 
+
 def test_ada_runs_in_a_trainer(device):
     run = Trainer(
         partial(augment.adaptive_step, z_dim=Z), players("cpu", augment.Augmented(D())), data_set().sample,
@@ -926,6 +1051,7 @@ def test_ada_runs_in_a_trainer(device):
     [*run.run(steps=2)]
     assert len(run.history["r"]) == 2
 
+
 def test_the_doctor_examines_a_run_there(device):
     found = doctor.examine(trainer(device))
     assert not any("two devices" in why or "device" in why for why in found.skipped.values()), found.skipped
@@ -933,6 +1059,7 @@ def test_the_doctor_examines_a_run_there(device):
     report = examined(lambda m: m.to(device), lambda t: t)
     assert report.case.round is not None and report.case.again is not None, report.skipped
     assert report._repr_html_() == examined(lambda m: m, lambda t: t)._repr_html_() or device == "cuda"
+
 
 def test_images_and_densities_draw_by_a_generator_of_the_cpu(device):
     equal = torch.equal if device == "elsewhere" else partial(torch.allclose, atol=1e-6)  # CUDA rounds otherwise
@@ -949,14 +1076,17 @@ def test_images_and_densities_draw_by_a_generator_of_the_cpu(device):
         if of.has_pdf:
             assert equal(of.pdf(x).cpu(), of.pdf(x.cpu()))
 
+
 def test_pairs_and_domains_draw_there(device):
     x = data.to_uint8(images()).to(device)
     for batch in (pix2pix.Pairs(x, mask().to(device)).sample(3), cyclegan.Unpaired(x, x).sample(3)):
         assert {t.device.type for t in batch} == {device}
 
+
 def test_a_judge_is_trained_where_the_images_are(device):
     made = metrics.train_judge(data_set().to(device), steps=2, batch_size=N)
     assert sampling.device_of(made).type == device
+
 
 def test_worlds_train_there(device):
     run = worlds.train(
@@ -965,6 +1095,7 @@ def test_worlds_train_there(device):
     )  # fmt: skip
     assert sampling.device_of(run.G).type == device
     assert {t.device.type for t in (*run.records.values(), run.samples)} == {"cpu"}
+
 
 def test_a_run_of_a_recipe_lives_there(device, tmp_path, monkeypatch):
     settings, there = recipes.prepare("cgan", "digits", image_size=16, width=2, z_dim=Z, batch_size=N)
@@ -978,6 +1109,7 @@ def test_a_run_of_a_recipe_lives_there(device, tmp_path, monkeypatch):
     got = summary._logits(run, there, torch.arange(20), images(20), labels(20))
     assert {t.device.type for t in got.values()} == {"cpu"}
 
+
 def test_what_is_stored_goes_there(device, tmp_path, monkeypatch):
     monkeypatch.setattr(stored, "FOLDER", tmp_path)
     net = stored.rounded(G().to(device))
@@ -987,6 +1119,7 @@ def test_what_is_stored_goes_there(device, tmp_path, monkeypatch):
     for a, b in zip(again.parameters(), net.parameters(), strict=True):
         assert torch.equal(a.cpu(), b.detach().cpu())
 
+
 def test_widgets_show_what_is_there(device):
     g = G().to(device)
     answer = lambda ink: g(ink.flatten()[:Z][None].to(device)) / 50  # noqa: E731
@@ -994,6 +1127,7 @@ def test_widgets_show_what_is_there(device):
     x = images().to(device)
     assert widgets.image_map(x, {"a": x.flatten(1)[:, :2]}, labels().to(device)).picture()
     assert plots.tile(x).shape and plots.array(x.bfloat16()).dtype.kind == "f"
+
 
 def test_marks_are_written_and_read_there(device):
     pair = marks.Encoder((1, SIDE, SIDE), 4, 2), marks.Decoder((1, SIDE, SIDE), 4)
@@ -1005,6 +1139,7 @@ def test_marks_are_written_and_read_there(device):
             marked = way.mark(x, m)
             assert marked.device.type == way.read(marked.to(device)).device.type == "cpu"
             assert (marked - here).abs().max() < 0.01
+
 
 # -------------------------------------------------------------------------------------------------- nothing forgotten
 
@@ -1026,6 +1161,7 @@ ELSEWHERE = {  # public functions without a case above: why
 }  # fmt: skip
 CASES = {*ANYWHERE, *TOGETHER, *TENSORS}
 
+
 def public(kind):
     """{name: what is public of that kind} of every module of the package."""
     found = {}
@@ -1038,11 +1174,14 @@ def public(kind):
             }  # fmt: skip
     return found
 
+
 def takes(f, what: str) -> bool:
     return any(re.search(what, str(p.annotation)) for p in inspect.signature(f).parameters.values())
 
+
 def takes_a_network(f) -> bool:
     return bool(NETWORKS & set(inspect.signature(f).parameters)) or takes(f, r"\b(Module|UNet|Trainer|Augmented)\b")
+
 
 def test_no_function_is_forgotten():
     functions = public(inspect.isfunction)
@@ -1052,6 +1191,7 @@ def test_no_function_is_forgotten():
     unasked = {name for name in networks | alone if functions[name] not in CASES} - set(ELSEWHERE)
     assert not unasked, "give these a case in ANYWHERE, TOGETHER or TENSORS, or say in ELSEWHERE why they need none"
     assert set(ELSEWHERE) <= set(functions), "ELSEWHERE names what is no longer there"
+
 
 def test_no_network_is_forgotten():
     modules = public(lambda v: inspect.isclass(v) and issubclass(v, nn.Module))

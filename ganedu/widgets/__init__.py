@@ -1,4 +1,5 @@
-"""What lives in a notebook: pictures with their text, moved by sliders or growing while a game trains; questions."""
+"""What lives in a notebook: pictures with their text, moved by sliders or growing while a game trains; questions to
+answer before; sounds to play."""
 
 import sys
 from importlib import import_module
@@ -7,11 +8,11 @@ from types import ModuleType
 from .choice import choose
 from .pictures import explore, show, watch
 
-LATER = {"Clips": "clips", "clips": "clips", "ImageMap": "image_map", "image_map": "image_map", "Plane": "plane",
-         "plane": "plane", "Playground": "playground", "Sketch": "sketch", "sketch": "sketch", "Studio": "studio",
-         "studio": "studio"}  # fmt: skip
-__all__ = ["Clips", "ImageMap", "Plane", "Playground", "Sketch", "Studio", "choose", "clips", "explore", "image_map",
-           "plane", "show", "sketch", "studio", "watch"]  # fmt: skip
+LATER = {"Clips": "clips", "clips": "clips", "hear": "sounds", "ImageMap": "image_map", "image_map": "image_map",
+         "listen": "sounds", "Plane": "plane", "plane": "plane", "Playground": "playground", "Sketch": "sketch",
+         "sketch": "sketch", "Studio": "studio", "studio": "studio"}  # fmt: skip
+__all__ = ["Clips", "ImageMap", "Plane", "Playground", "Sketch", "Studio", "choose", "clips", "explore", "hear",
+           "image_map", "listen", "plane", "show", "sketch", "studio", "watch"]  # fmt: skip
 
 
 class Door(ModuleType):
