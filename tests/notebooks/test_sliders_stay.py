@@ -1,4 +1,4 @@
-"""What a slider's function reads stays as it was: no later cell binds such a name again. So it works after a full run."""
+"""What a slider's function reads stays as it was: no later cell binds such a name again, so it works to the end."""
 
 import ast
 import symtable
@@ -11,7 +11,7 @@ from dependence import parse
 from ganedu.course import notebooks
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob(notebooks.PATTERN))
-LIVE = {"explore", "image_map", "plane", "sketch", "studio", "Sketch"}  # what keeps functions and calls them later
+LIVE = {"explore", "hear", "image_map", "plane", "sketch", "studio", "Sketch", "observe"}  # keep functions for later
 
 
 def scopes(table: symtable.SymbolTable):
@@ -35,7 +35,7 @@ def of_cell(cell) -> tuple[set[str], dict[str, set[str]], set[str]]:
             )
     kept = set()
     for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
-        if getattr(call.func, "id", "") in LIVE:
+        if getattr(call.func, "id", getattr(call.func, "attr", "")) in LIVE:
             inside = [n for part in (*call.args, *(k.value for k in call.keywords)) for n in ast.walk(part)]
             kept |= {n.id for n in inside if isinstance(n, ast.Name)} & set(reads)
             kept |= {"lambda"} if any(isinstance(n, ast.Lambda) for n in inside) else set()
