@@ -195,7 +195,8 @@ wrong_5 = {
     DEF_P + CUT + "return cut.sum(0) / expected": "The noise is missing",
     DEF_P + CUT + "return cut.sum(0) + sigma * clip * noise": "Divide by the expected number",
     DEF_P + CUT + "return cut.sum(0) / expected + sigma * clip * noise": "sigma clip noise",
-    DEF_P + CUT + "return (cut.sum(0) + sigma * clip * noise) / max(1, len(own))": "not by all",
+    DEF_P + CUT + "return (cut.sum(0) + sigma * clip * noise) / max(1, len(own))": "sigma clip noise",
+    DEF_P + CUT + "return (cut.sum(0) + sigma * clip * noise) / len(own)": "not by all",
     DEF_P + CUT + "return cut.mean(0) + sigma * clip * noise / expected": "Wrong:",
     DEF_P + CUT + "return (cut + sigma * clip * noise).sum(0) / expected": "not once for each image",
     DEF_P + "noisy = own + sigma * clip * noise\n"
