@@ -62,8 +62,8 @@ wrong_2 = {
     DEF_2 + "return v.flip(0)": "the same clips in another order",
     DEF_2 + "return v.roll(3, 0)": "the same clips in another order",
     DEF_2 + "return v.flip(1)": "Backwards is lawful too",
-    DEF_2 + "return torch.stack([c[torch.randperm(len(c))] for c in v])": "each clip keeps its content",
-    DEF_2 + "return v[:, torch.randperm(v.shape[1])]": "each clip keeps its content",
+    DEF_2 + "return torch.stack([c[torch.randperm(len(c))] for c in v])": "of the clips keep their content",
+    DEF_2 + "return v[:, torch.randperm(v.shape[1])]": "of the clips keep their content",
     DEF_2 + "return motion.sample(len(v))": "frames that are not among those of v",
     DEF_2 + "return -v": "frames that are not among those of v",
     DEF_2 + "return torch.rand_like(v)": "frames that are not among those of v",
@@ -121,5 +121,6 @@ wrong_3 = {
     "octave_free = 100.0": "not callable",
     "def octave_free(found, true):\n    found /= true\n    c = 1200 * torch.log2(found)\n"
     "    return c - 1200 * (c / 1200).round()": "changes found itself",
-    "def octave_free(found, true):\n    return None if len(found) > 1 else 1200 * torch.log2(found / true)": "gives None",
+    "def octave_free(found, true):\n    return None if len(found) > 1 else 1200 * torch.log2(found / true)":
+        "gives None",
 }  # fmt: skip
