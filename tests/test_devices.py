@@ -859,6 +859,7 @@ TENSORS = {
     marks.components: lambda x: [t.abs() for t in marks.components(x(A.tanh().view(60, 1, 3, 1)))],  # any sign
     marks.redrawn: lambda x: marks.redrawn(x(images()), marks.components(images(300)), 3),
     manifest.with_texts: lambda x: [manifest.pixels(manifest.with_texts(x(images(1))))],
+    duel.placements: plain(duel.placements, images()),
     duel.damage: plain(duel.damage, images(), images() / 2),
     shapes.render: lambda x: shapes.render(scenes(x), 16),
     private.clipped_sum: lambda x: private.clipped_sum({"a": x(A), "b": x(A[:, 0])}, 0.5),

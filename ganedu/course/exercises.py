@@ -28,6 +28,7 @@ BECAUSE = {  # part of an error's text: what mostly stands behind it
     "torch.where, &, torch.minimum or torch.maximum.",
     r"must be Tensor, not|'(float|int|list|ndarray)' object has no attribute": "A plain number, a list or an array "
     "stands where a tensor is needed.",
+    r"__round__": "For each element it is torch.round.",
     r"in-place operation": "It changes its argument in place: work on a new tensor.",
     r"NoneType": "Something in it is None, as what a function without `return` gives.",
     r"positional argument|unexpected keyword": "Keep the arguments that the exercise gives it.",

@@ -7,13 +7,24 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..pixels import check
 from . import manifest, marks
 
 REACH = 3  # pixels that a picture may be moved and still be laid on the original
+PLACEMENTS = 2 * (2 * REACH + 1) ** 2  # mirrored or not, and moved
 SPOILT = 20.0  # decibels: below, an attack has spoilt the picture and counts for nothing
+
+
+def placements(y: Tensor) -> Tensor:
+    """y (N, C, H, W) in all ways in which it may have been laid down, (98, N, C, H, W): as it is and mirrored, each
+    moved by -3 to 3 pixels down and across, with its rim repeated where nothing is known."""
+    h, w = y.shape[2:]
+    sides = [F.pad(one, (REACH,) * 4, mode="replicate") for one in (y, y.flip(3))]
+    starts = range(2 * REACH + 1)
+    return torch.stack([one[..., i : i + h, j : j + w] for one in sides for i in starts for j in starts])
 
 
 def damage(x: Tensor, y: Tensor) -> Tensor:
@@ -28,17 +39,13 @@ def damage(x: Tensor, y: Tensor) -> Tensor:
     check(y, tuple(x.shape), name="y, like x,", kinds=("float",))
     if min(x.shape[2:]) < marks.SMALLEST:
         raise ValueError(f"{x.shape[2]} x {x.shape[3]} pixels are too few: give {marks.SMALLEST} a side or more.")
-    h, w = (side - 2 * REACH for side in x.shape[2:])
-    middle = x[..., REACH : REACH + h, REACH : REACH + w].flatten(1).double()
+    inner = slice(REACH, -REACH)  # no placement's repeated rim reaches in here
+    middle = x[..., inner, inner].flatten(1).double()
     middle = middle - middle.mean(1, keepdim=True)
-    least = middle.square().mean(1)  # a = 0
-    for one in (y, y.flip(3)):
-        for top in range(2 * REACH + 1):
-            for left in range(2 * REACH + 1):
-                part = one[..., top : top + h, left : left + w].flatten(1).double()
-                part = part - part.mean(1, keepdim=True)
-                a = (middle * part).sum(1, keepdim=True) / part.square().sum(1, keepdim=True).clamp(min=1e-12)
-                least = torch.minimum(least, (middle - a * part).square().mean(1))
+    part = placements(y)[..., inner, inner].flatten(2).double()  # (98, N, pixels)
+    part = part - part.mean(2, keepdim=True)
+    a = (middle * part).sum(2, keepdim=True) / part.square().sum(2, keepdim=True).clamp(min=1e-12)
+    least = (middle - a * part).square().mean(2).amin(0)
     return 10 * torch.log10(4 / least.clamp(min=1e-10))  # at most 106 dB
 
 
@@ -57,9 +64,10 @@ def score(handed: Sequence[bytes], back: Sequence[bytes], key, reader, message: 
 
     A picture damaged below 20 dB (`damage`) is spoilt: 2 points for the defender. Otherwise the manifest gives a point
     to the defender where `verify` with `key` finds it signed and untouched, else to the attacker; and the mark gives
-    one to the defender where at least `marks.needed()` of the 32 bits agree with `message`, else to the attacker.
-    `reader` reads marks (`marks.Learnt`, `marks.Patterns`). Raises ValueError for unequal numbers of files, for what is
-    no picture, or has another size.
+    one to the defender where in one of the 98 `placements` enough of the 32 bits agree with `message`, else to the
+    attacker. Enough: each placement is one more chance of a false alarm, so `marks.needed(1e-6 / 98)`, 31 of 32, keeps
+    all of them together below one in a million. `reader` reads marks (`marks.Learnt`, `marks.Patterns`). Raises
+    ValueError for unequal numbers of files, for what is no picture, or has another size.
     """
     if len(handed) != len(back) or not handed:
         raise ValueError(f"{len(handed)} pictures were handed over and {len(back)} came back: give as many, in order.")
@@ -69,8 +77,9 @@ def score(handed: Sequence[bytes], back: Sequence[bytes], key, reader, message: 
         if x.shape != y.shape:
             raise ValueError(f"a picture {tuple(x.shape[1:])} came back as {tuple(y.shape[1:])}: resize it.")
         answer = manifest.verify(after, key).answer
-        bits, left = int(marks.agreeing(reader.read(y), message)), damage(x, y).item()
-        kept = (answer == manifest.ANSWERS[0]) + (bits >= marks.needed())
+        bits = int(marks.agreeing(reader.read(placements(y).flatten(0, 1)), message).max())
+        left, enough = damage(x, y).item(), marks.needed(1e-6 / PLACEMENTS)
+        kept = (answer == manifest.ANSWERS[0]) + (bits >= enough)
         defender = 2 if left < SPOILT else kept
         rows.append(Row(left, answer, bits, defender, 2 - defender))
     return rows

@@ -52,6 +52,28 @@ CASES = {
         ],
     ),
     "20_studio": (3, [("slant", "slant +3.0"), ("s", "diversity 1.")]),
+    "21_fakes_and_ethics": (
+        6,
+        [
+            ("found", "2.0% of the alarms"),
+            ("strength", "JPEG: 5 quality"),
+            ("threshold", "accused 0%"),
+            ("limit", "z within ±0.3"),
+        ],
+    ),
+    "23_words_motion_sound": (4, [("scatter", "phases scattered 0.0")]),
+}
+# name: (label of a box, what is typed, words that the picture's text holds then)
+TYPED = {
+    "23_words_motion_sound": [
+        ("sentence", "a small pink zebra", "understood: a small pink | unknown, left out: zebra"),
+        ("sentence", "zebra", "Use some of"),
+        (
+            "sentence",
+            "a large green disc on the left by day",
+            "understood: a large green disc on the left by day",
+        ),
+    ]
 }
 TURNS = turns.of_today(NOTEBOOKS, list(CASES))
 
@@ -80,6 +102,8 @@ def test_choose_and_see_move_and_see(name, server, browser, tmp_path, request):
             _each_answer_shows_its_reply(question)
         for label, words in sliders:
             _the_slider_moves_the_picture(page, label, words)
+        for label, text, words in TYPED.get(name, ()):
+            _the_picture_follows_the_typing(page, label, text, words)
 
 
 def its_widgets(notebook):
@@ -113,3 +137,12 @@ def _the_slider_moves_the_picture(page, label: str, words: str) -> None:
     handle.press("Home" if handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax") else "End")
     sync_api.expect(picture).not_to_have_attribute("src", before, timeout=10_000)
     sync_api.expect(widget.get_by_role("status")).to_contain_text(words, timeout=10_000)
+
+
+def _the_picture_follows_the_typing(page, label: str, text: str, words: str) -> None:
+    """Letter by letter, as people type; what is said of the picture, or against the text, is of the last."""
+    named = page.locator(".widget-text").filter(has=page.locator(f"label:text-is('{label}')"))
+    widget, box = lab.widgets(page, "img.widget-image").filter(has=named), named.locator("input")
+    box.fill("")
+    box.press_sequentially(text, delay=20)
+    sync_api.expect(widget).to_contain_text(words, timeout=10_000)
