@@ -1,7 +1,8 @@
 """ganedu: the helpers behind the course on generative adversarial networks.
 
-The core is nine files, to be read in this order: losses, models, steps, training; sampling, plots, pixels, inputs and
-checkpoints serve them. Every folder is a room for one purpose: README lists them.
+The core is ten files, to be read in this order: losses, models, steps, training; sampling, plots, pixels, inputs and
+checkpoints serve them, processes where several devices train together. Every folder is a room for one purpose: README
+lists them.
 """
 
 from pathlib import Path

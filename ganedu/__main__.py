@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import errno
+import os
 import shlex
 import signal
 import subprocess
@@ -28,6 +29,12 @@ examples:
 
 ganedu COMMAND --help says more about each. Errors end with status 2 where something can be put right on the
 command line, with 1 where a run failed.
+"""
+
+SEVERAL = """
+on several devices a launcher starts the command once for each; batch_size stays that of the whole batch:
+  accelerate launch --multi_gpu --num_processes 2 -m ganedu train dcgan --data fashion
+  ACCELERATE_USE_CPU=1 torchrun --standalone --nproc-per-node 2 -m ganedu train dcgan
 """
 
 STUDIO = ("digits", "digits_by_class", "fashion", "shapes")  # trained models, by the data that they are of
@@ -175,6 +182,36 @@ def data(args) -> None:
 
 
 def train(args) -> None:
+    from . import processes, training
+    from .runs import recipes
+
+    training.connect()
+    turns = (True, False) if processes.count() > 1 else (True,)
+    for main_process in turns:  # the main process before the others, so that data are fetched once
+        with processes.together():
+            if main_process == (not processes.rank()):
+                settings, images, out, place = _run_of(args)
+    trainer = recipes.trainer(settings, images)
+    with contextlib.ExitStack() as held:
+        with processes.together():
+            if not processes.rank():
+                held.enter_context(recipes.alone_in(out))
+                if not args.resume:
+                    _check_new(out, place)  # once more: somebody may have been quicker
+        if args.resume:
+            with processes.together():
+                trainer.load(out)
+            if trainer.caveat and not processes.rank():
+                print(trainer.caveat, file=sys.stderr)
+        else:
+            trainer.save(out, settings)  # a folder that cannot be written is known now, not after an hour
+        _train(trainer, out, settings, args)
+    processes.leave()
+
+
+def _run_of(args):
+    """(settings, images, folder, place of the data) of the run that the command line asks for."""
+    from . import processes
     from .data import NAMES, located
     from .inputs import one_of
     from .runs import recipes
@@ -192,18 +229,13 @@ def train(args) -> None:
         _agree(out, given, before)
         settings, images = recipes.again(before, out, args.data)
     else:
-        _check_new(out, place)
+        if not processes.rank():
+            _check_new(out, place)
         settings, images = recipes.prepare(**{**given, "data": place})
-    if args.model == "cgan" and (said := recipes.balance(images)):
+    processes.part(settings["batch_size"])
+    if args.model == "cgan" and not processes.rank() and (said := recipes.balance(images)):
         print(said, file=sys.stderr)
-    trainer = recipes.trainer(settings, images)
-    with recipes.alone_in(out):
-        if args.resume:
-            trainer.load(out)
-        else:
-            _check_new(out, place)  # once more: somebody may have been quicker
-            trainer.save(out, settings)  # a folder that cannot be written is known now, not after an hour
-        _train(trainer, out, settings, args)
+    return settings, images, out, place
 
 
 def _check_new(out: Path, data: str | Path) -> None:
@@ -219,19 +251,26 @@ def _check_new(out: Path, data: str | Path) -> None:
 
 
 def _train(trainer, out: Path, settings: dict, args) -> None:
+    from . import processes
     from .data.folders import write_images
 
     try:
         _train_and_save(trainer, out, settings, args.steps, args.seconds)
     except KeyboardInterrupt:
+        processes.ignore_interrupts()
         trainer.save(out, settings)
         limit = f"--seconds {args.seconds:g}" if args.seconds else f"--steps {args.steps}"
         raise KeyboardInterrupt(
             f"stopped after step {trainer.step:,}; all of it is kept in {out}. To go on:\n"
             f"  ganedu train {args.model} {limit} --resume --out {shlex.quote(str(out))}"
         ) from None
-    write_images(trainer.sample(64, _labels(None, 64, settings)), out / "samples.png")
-    print(f"{trainer.step:,} steps in {trainer.seconds:.1f} s, kept in {out}; look at {out / 'samples.png'}")
+    with processes.together():
+        if not processes.rank():
+            write_images(trainer.sample(64, _labels(None, 64, settings)), out / "samples.png")
+            by = f" by {processes.count()} processes" if processes.count() > 1 else ""
+            print(
+                f"{trainer.step:,} steps in {trainer.seconds:.1f} s{by}, kept in {out}; look at {out / 'samples.png'}"
+            )
 
 
 def _agree(out: Path, given: dict, before: dict) -> None:
@@ -244,16 +283,20 @@ def _train_and_save(trainer, out: Path, settings: dict, steps: int | None, secon
     """Train with a plain bar in the terminal, and save every few seconds and at the end."""
     from tqdm import tqdm
 
-    saved = time.perf_counter()
+    from . import processes
+
+    saved = trainer.seconds  # of training, on which all processes agree
     total, unit, reached = (seconds, "s", "seconds") if seconds else (steps, "step", "step")
     form = "{l_bar}{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}{postfix}]"
-    with tqdm(total=total, unit=unit, initial=getattr(trainer, reached), bar_format=form, disable=None) as bar:
+    hidden = True if processes.rank() else None  # None: where there is no terminal
+    with tqdm(total=total, unit=unit, initial=getattr(trainer, reached), bar_format=form, disable=hidden) as bar:
         for record in trainer.run(steps=steps, seconds=seconds, every=50):
             bar.set_postfix_str(f"step {record['step']:,}, D {record['loss_D']:.2f}, G {record['loss_G']:.2f}")
             bar.update(min(record[reached], total) - bar.n)
-            if time.perf_counter() - saved > SAVE_EVERY:
+            if trainer.seconds - saved > SAVE_EVERY:
                 trainer.save(out, settings)
-                saved = time.perf_counter()
+                saved = trainer.seconds
+    processes.ignore_interrupts()
     trainer.save(out, settings)
 
 
@@ -400,7 +443,7 @@ def parser() -> argparse.ArgumentParser:
                    help="set a parameter, as often as you like")  # fmt: skip
     p.add_argument("--out", type=_path, help="the executed notebook: a file, or a folder (runs)")
 
-    _arguments_of_train(command(train, "train a GAN on images"))
+    _arguments_of_train(command(train, "train a GAN on images", epilog=SEVERAL, formatter_class=shape))
     _arguments_of_sample(command(sample, "draw images from a trained GAN"))
 
     _arguments_of_doctor(command(doctor, "examine a run, a script or a notebook; say what is wrong, likeliest first"))
@@ -505,12 +548,14 @@ def _arguments_of_sample(p: argparse.ArgumentParser) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    top, stopped = parser(), []
-    args, rest = top.parse_known_args(argv)
-    if args.run is lab:
-        args.rest = [a for a in rest if a != "--"]
-    elif rest:
-        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    stopped = []
+    with _once():
+        top = parser()
+        args, rest = top.parse_known_args(argv)
+        if args.run is lab:
+            args.rest = [a for a in rest if a != "--"]
+        elif rest:
+            top.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.run is train and args.steps is None and args.seconds is None:
         args.seconds = 60.0
     try:
@@ -521,11 +566,13 @@ def main(argv: list[str] | None = None) -> int:
             if argv is None:  # this is the process's own end, and a second Ctrl-C must not cut it
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
             said = str(e) if isinstance(e, KeyboardInterrupt) else ""
-            print(f"\nganedu: {said or 'stopped'}", file=sys.stderr)
+            with _once():
+                print(f"\nganedu: {said or 'stopped'}", file=sys.stderr)
             return 130
         if args.traceback or not isinstance(e, (ValueError, OSError, RuntimeError, MemoryError)):
             raise
-        print(f"ganedu: {_said(e)}", file=sys.stderr)
+        with _once() if getattr(e, "in_all", False) else contextlib.nullcontext():
+            print(f"ganedu: {_said(e)}", file=sys.stderr)
         failed = isinstance(e, RuntimeError | MemoryError | ConnectionError) or getattr(e, "errno", None) in FAILED
         return 1 if failed else 2
 
@@ -546,6 +593,16 @@ def _noted(hits: list):
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def _once():
+    """What is printed inside is printed by one of the processes that a launcher started, the main one."""
+    if os.environ.get("RANK", "0") == "0":
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
 
 
 FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of an OSError: nothing to be put right in the command

@@ -133,9 +133,11 @@ def fitting(
     for name, state in states.items():
         _check_same(name, _under(tensors, name), state, folder)
     try:
-        torch.Generator().set_state(tensors["rng"])
-        if "rng_cuda" in tensors and (tensors["rng_cuda"].shape != (16,) or tensors["rng_cuda"].dtype != torch.uint8):
-            raise TypeError("rng_cuda has not 16 bytes")
+        for key in ["rng", *(k for k in tensors if k.startswith("rng."))]:  # of each process that trained together
+            torch.Generator().set_state(tensors[key])
+        for t in (t for k, t in tensors.items() if k.partition(".")[0] == "rng_cuda"):
+            if t.shape != (16,) or t.dtype != torch.uint8:
+                raise TypeError("rng_cuda has not 16 bytes")
     except (RuntimeError, TypeError, KeyError) as e:
         raise ValueError(f"the checkpoint in {folder} is damaged: it holds no state of random numbers ({e}).") from e
     return {name: _unflattened(_under(tensors, name), name, header["optimisers"][name], optimiser, folder)

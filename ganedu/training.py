@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from . import checkpoints
+from . import checkpoints, processes
 from .inputs import whole
 from .sampling import generate, refresh_batchnorm, seeded
 
@@ -28,6 +28,14 @@ def linear_second_half(progress: float) -> float:
 
 class Diverged(RuntimeError):
     """A value that a step returned is not finite."""
+
+    in_all = True  # of several processes each raises it, of the same numbers
+
+
+def connect() -> None:
+    """Connect this process with those that a launcher started beside it; a Trainer does so too. Alone: nothing."""
+    if processes.launched():
+        _engine(None, None)
 
 
 class Trainer:
@@ -47,9 +55,14 @@ class Trainer:
     device     where the players live and batches are moved to, such as "cpu" or "cuda:1"; None: the GPU where there
                is CUDA (unless ACCELERATE_USE_CPU=1 is set), else the CPU
 
+    In several processes (`processes`) each draws batch_size / n, with random numbers of its own by seed and rank; all
+    begin with the main one's weights, average gradients before each optimiser's step, and records; clock, end, Ctrl-C
+    and Diverged are common. Batch-norm statistics are not: each batch norm sees its own process's part.
+
     `history` holds every value of every step, as a dict of lists of floats. Raises ValueError for a precision that
     differs from an earlier Trainer's in this process, or the CPU after a GPU: Accelerate keeps one engine a process;
-    RuntimeError (torch's) for a device that there isn't.
+    for a batch that several processes cannot share equally, or one GPU for all of them; RuntimeError (torch's) for a
+    device that there isn't.
     """
 
     def __init__(
@@ -72,21 +85,26 @@ class Trainer:
             contextlib.nullcontext if self.accelerator.mixed_precision == "no" else self.accelerator.autocast
         )
         self.device = self.accelerator.device if device is None else torch.device(device)
+        self._part, self._several = processes.part(batch_size), processes.count() > 1
         # Modules go through the engine. Optimisers stay bare: its wrapper only unscales float16 and counts accumulated
         # gradients, neither of which happens here, and costs a sixth of the step of a small GAN.
         self.modules = {
-            k: self.accelerator.prepare(v.to(self.device), device_placement=[False])  # we have placed it
+            # we have placed it; "evaluation": no wrapper around it, as gradients are averaged by the optimisers
+            k: self.accelerator.prepare_model(v.to(self.device), device_placement=False, evaluation_mode=True)
             for k, v in players.items() if isinstance(v, nn.Module)
         }  # fmt: skip
         self.players = {**players, **self.modules}
         self.optimisers = {k: v for k, v in self.players.items() if isinstance(v, torch.optim.Optimizer)}
         self._base_lr = {k: [g["lr"] for g in o.param_groups] for k, o in self.optimisers.items()}
+        processes.start_equal(self.modules)
+        for optimiser in self.optimisers.values():
+            processes.average_at_each_step(optimiser)
         self.ema = _average(self._generator(), ema) if ema is not None else None
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.caveat = 0, 0.0, ""
         self.history: dict[str, list[float]] = {}
         self._pending: list[dict[str, Tensor]] = []  # records stay on the device until a chunk is full
         with torch.random.fork_rng():
-            torch.manual_seed(seed)
+            torch.manual_seed(processes.own_seed(seed))
             self._rng = _rng_state()
 
     def run(self, steps: int | None = None, seconds: float | None = None, *, every: int = 50) -> Iterator[dict]:
@@ -99,25 +117,29 @@ class Trainer:
         if steps is None and seconds is None:
             raise ValueError("say how long: run(steps=...) or run(seconds=...).")
         whole("every", every, 1, 2**53)
-        while not self._done(steps, seconds):
-            end = self.step + every
-            try:
-                with self._own_random_numbers(), _interrupt_between_steps() as interrupted:
-                    start, before = time.perf_counter(), self.seconds
-                    while self.step < end and not self._done(steps, seconds):
-                        self._set_learning_rates(steps, seconds)
-                        self._one_step()
-                        self.seconds = before + time.perf_counter() - start
-                        if interrupted():
-                            break
-            finally:
-                record = self._fetch()
-            if interrupted():
-                raise KeyboardInterrupt(f"stopped after step {self.step}; run(...) again goes on from here")
-            yield record
+        with contextlib.ExitStack() as stack:
+            # of several processes none may stop between two records, while another goes on
+            held = contextlib.nullcontext(stack.enter_context(_interrupt_between_steps())) if self._several else None
+            while not self._done(steps, seconds):
+                end, whole_chunk = self.step + every, False
+                try:
+                    with self._own_random_numbers(), held or _interrupt_between_steps() as interrupted:
+                        start, before, stop = time.perf_counter(), self.seconds, False
+                        while self.step < end and not self._done(steps, seconds) and not stop:
+                            self._set_learning_rates(steps, seconds)
+                            self._one_step()
+                            self.seconds, stop = before + time.perf_counter() - start, bool(interrupted())
+                            if self._several:
+                                self.seconds, stop = processes.agree(self.seconds, stop)
+                        whole_chunk = True
+                finally:
+                    record = self._fetch(whole_chunk)
+                if stop or (interrupted() and not self._several):
+                    raise KeyboardInterrupt(f"stopped after step {self.step}; run(...) again goes on from here")
+                yield record
 
     def _one_step(self) -> None:
-        batch = self.data(self.batch_size)
+        batch = self.data(self._part)
         batch = batch if isinstance(batch, tuple | list) else (batch,)
         batch = tuple(b.to(self.device) for b in batch)
         with self._autocast():
@@ -136,14 +158,19 @@ class Trainer:
             for group, lr in zip(optimiser.param_groups, self._base_lr[name], strict=True):
                 group["lr"] = lr * factor
 
-    def _fetch(self) -> dict:
-        """Bring the pending records over from the device in one transfer; check them; return the chunk's means."""
+    def _fetch(self, whole_chunk: bool) -> dict:
+        """Bring the pending records over from the device in one transfer; check them; return the chunk's means.
+
+        They are averaged over the processes, unless one has left a chunk on its own.
+        """
         pending, self._pending = self._pending, []
         if not pending:
             return {"step": self.step, "seconds": self.seconds}
         names = list(pending[0])
         rows = [torch.stack([r[k].to(self.device, torch.float32) for k in names]) for r in pending]
         values = torch.stack(rows).cpu()  # (steps, names)
+        if whole_chunk:
+            values = processes.mean(values)
         for name, column in zip(names, values.T.tolist(), strict=True):
             self.history.setdefault(name, []).extend(column)
         finite = values.isfinite()
@@ -193,8 +220,18 @@ class Trainer:
         """Write `folder`/checkpoint.safetensors (everything a resumed run needs) and records.json, each atomically.
 
         Raises OSError when it cannot be written, Diverged when a weight is not finite; what was there before stays.
+        Of several processes all must call it; the main one writes, and where that fails all raise.
         """
-        tensors = {"rng": self._rng[0], **({"rng_cuda": self._rng[1]} if len(self._rng) > 1 else {})}
+        states = [processes.of_all(state) for state in self._rng]
+        with processes.together():
+            if not processes.rank():
+                self._write(folder, states, settings or {})
+
+    def _write(self, folder: str | Path, states: list[list[Tensor]], settings: dict) -> None:
+        """Write the checkpoint; `states` of random numbers: of the CPU and, if used, the GPU, each by process."""
+        tensors = {f"{name}.{r}" if r else name: t
+                   for name, by_rank in zip(("rng", "rng_cuda"), states, strict=False)
+                   for r, t in enumerate(by_rank)}  # fmt: skip
         for name, module in self._stored().items():
             tensors |= {f"{name}.{k}": v for k, v in module.state_dict().items()}
         groups = {}
@@ -203,14 +240,15 @@ class Trainer:
             tensors |= {f"{name}.{k}": v for k, v in flat.items()}
         if lost := checkpoints.not_finite(tensors):
             raise Diverged(f"{lost} holds values that are not finite at step {self.step}, so it is not saved.")
-        header = {"step": self.step, "seconds": self.seconds, "optimisers": groups, "settings": settings or {}}
+        header = {"step": self.step, "seconds": self.seconds, "optimisers": groups, "settings": settings}
         checkpoints.write(folder, tensors, header, self.history)
 
     def load(self, folder: str | Path, content: tuple | None = None) -> dict:
         """Go on from `folder`, all restored; returns settings. `content`: what `checkpoints.read` has already given.
 
         Raises what `checkpoints.read` and `fitting` raise; the trainer is then unchanged. A checkpoint made on another
-        device goes on here, with other random numbers on a GPU.
+        device goes on here, with other random numbers on a GPU; one of another number of processes with others in all
+        but the main one, which `caveat` then says.
         """
         tensors, header, history = content or checkpoints.read(folder)
         modules = self._stored()
@@ -219,9 +257,28 @@ class Trainer:
             module.load_state_dict({k: tensors[f"{name}.{k}"] for k in module.state_dict()})
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(states[name])
-        self._rng = [tensors["rng"], *([tensors["rng_cuda"]] if "rng_cuda" in tensors else self._rng[1:])]
         self.step, self.seconds, self.history = header["step"], header["seconds"], history
+        self._rng = self._random_numbers_of(tensors)
         return header["settings"]
+
+    def _random_numbers_of(self, tensors: dict[str, Tensor]) -> list[Tensor]:
+        """Where a checkpoint left this process's random numbers; new ones, drawn from the main one's, in a new process.
+
+        With another number of processes all but the main one count as new: their parts of a batch are others.
+        """
+        before, now, r = 1 + sum(k.startswith("rng.") for k in tensors), processes.count(), processes.rank()
+        own = f".{r}" if r and before == now else ""
+        state = [tensors["rng" + own], *([tensors[f"rng_cuda{own}"]] if f"rng_cuda{own}" in tensors else self._rng[1:])]
+        self.caveat = "" if before == now else (
+            f"trained by {before} process{'es' * (before > 1)} up to step {self.step:,}, goes on with {now}: weights, "
+            "optimisers and the running average are exactly those, the random numbers from here on are others."
+        )  # fmt: skip
+        if r and before != now:
+            with torch.random.fork_rng():
+                _set_rng_state(state)
+                torch.manual_seed(int(torch.randint(2**63 - 1, (r,))[-1]))
+                state = _rng_state()
+        return state
 
     def _stored(self) -> dict[str, nn.Module]:
         """The modules of a checkpoint by name, bare: the players, and the running average as "ema"."""
@@ -263,6 +320,8 @@ def _engine(precision: str | None, device: str | torch.device | None):
     cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available()
     if device is not None:
         cpu = torch.device(device).type != "cuda"
+        if not cpu and processes.launched():
+            raise ValueError(f"device={str(device)!r} for all processes: leave it out, and each takes its own GPU.")
     if precision is None:
         precision = "no" if cpu else "bf16"
     if precision not in ("no", "bf16"):

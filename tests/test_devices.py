@@ -1157,6 +1157,8 @@ ELSEWHERE = {  # public functions without a case above: why
     "topics.rare.filled": "takes functions", "topics.duel.score": "reads files",
     **{f"course.stored.{name}": "test_what_is_stored_goes_there" for name in ("network", "half", "rounded", "write")},
     "course.stored.tensors": "gives what is on disk",
+    **{f"processes.{name}": "nothing in one process; where not, as the players are" for name in ("mean", "of_all")},
+    "processes.start_equal": "nothing in one process; where not, as the players are",
     "checkpoints.fitting": "test_a_checkpoint_goes_on_on_another_device",
     "checkpoints.not_finite": "test_a_checkpoint_goes_on_on_another_device",
 }  # fmt: skip

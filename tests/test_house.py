@@ -32,7 +32,7 @@ def tracked() -> list[Path]:
     return [p for p in found if p.is_file()]
 
 
-CORE = ("inputs", "pixels", "losses", "models", "steps", "sampling", "checkpoints", "training", "plots")
+CORE = ("inputs", "pixels", "losses", "models", "steps", "sampling", "checkpoints", "processes", "training", "plots")
 # What a room may import, besides itself and the core; `topics` only earlier chapters' topics, which no circle allows.
 ALLOWED = {
     "core": (),
@@ -100,11 +100,11 @@ def test_no_circle():
     order.prepare()  # raises CycleError, which names the circle
 
 
-def test_the_core_is_nine_files_that_are_read_in_an_afternoon():
+def test_the_core_is_ten_files_that_are_read_in_an_afternoon():
     flat = {path.stem for path in (ROOT / "ganedu").glob("*.py")} - {"__init__", "__main__"}
     assert flat == set(CORE)
     lines = sum(len((ROOT / "ganedu" / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in CORE)
-    assert lines <= 1400
+    assert lines <= 1660
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
