@@ -17,6 +17,7 @@ EXAMPLES = """
 examples:
   ganedu lab
   ganedu run 03 -p seed 1 --out runs
+  ganedu sweep 09 -p seed 0..15 --figure advantage test.advantage --out runs/advantage
   ganedu slides 04 --out slides.html
   ganedu train dcgan --data fashion --seconds 60 --out runs/clothes
   ganedu sample runs/clothes --n 64 --out clothes.png
@@ -93,6 +94,12 @@ def run(args) -> None:
     start = time.perf_counter()
     out = notebooks.run(args.notebook, dict(args.parameters), args.out)
     print(f"ran in {time.perf_counter() - start:.0f} s: {out}")
+
+
+def sweep(args) -> None:
+    from .course import sweep as many
+
+    many.sweep(args.notebook, dict(args.parameters), args.out, dict(args.figures), args.workers, args.on)
 
 
 def student(args) -> None:
@@ -400,7 +407,9 @@ class _Pair(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         pairs = getattr(namespace, self.dest)
         if values[0] in dict(pairs):
-            parser.error(f"argument -p: {values[0][:40]} is given twice, and one of them would be lost: give it once")
+            parser.error(
+                f"argument {option_string}: {values[0][:40]} is given twice, and one would be lost: give it once"
+            )
         setattr(namespace, self.dest, [*pairs, (values[0], self.value(parser, *values))])
 
     def value(self, parser, name: str, text: str):
@@ -444,6 +453,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=_path, help="the executed notebook: a file, or a folder (runs)")
 
     _arguments_of_train(command(train, "train a GAN on images", epilog=SEVERAL, formatter_class=shape))
+    _arguments_of_sweep(command(sweep, "run a notebook once for each of many parameters, and join what the runs found"))
+
+    _arguments_of_train(command(train, "train a GAN on images"))
     _arguments_of_sample(command(sample, "draw images from a trained GAN"))
 
     _arguments_of_doctor(command(doctor, "examine a run, a script or a notebook; say what is wrong, likeliest first"))
@@ -474,6 +486,22 @@ def _arguments_of_studio(p: argparse.ArgumentParser) -> None:
     which.add_argument("--run", dest="run_dir", type=_path, metavar="DIR", help="folder of a run of ganedu train")
     p.add_argument("--port", type=_whole(1, 65535), default=8866, help="a free one near it is taken where it is in use")
     p.add_argument("--no-browser", dest="browser", action="store_false", help="say the address, and open no browser")
+
+
+def _arguments_of_sweep(p: argparse.ArgumentParser) -> None:
+    p.add_argument("notebook", help="its number (09) or how its name begins (overfitting)")
+    p.add_argument("-p", dest="parameters", nargs=2, action=_Pair, default=[], metavar=("NAME", "VALUES"),
+                   help="values of a parameter: 0..31, or 1e-3,3e-3; of several, every combination")  # fmt: skip
+    p.add_argument("--figure", dest="figures", nargs=2, action=_Pair, default=[], metavar=("NAME", "EXPRESSION"),
+                   help="a number to read off where the notebook ends, by any Python expression in its names; "
+                   "beside what it records itself")  # fmt: skip
+    p.add_argument("--out", type=_path, required=True, metavar="DIR",
+                   help="folder of the runs and of table.csv; what is whole there is not run again")  # fmt: skip
+    p.add_argument("--workers", type=_whole(), metavar="N",
+                   help="runs at a time (as many as cores and memory allow); the cores are shared out")  # fmt: skip
+    p.add_argument("--on", default="pool", metavar="ENGINE",
+                   help="pool: this machine (default); or the address of a Dask scheduler, tcp://HOST:PORT, or its "
+                   "scheduler file, FILE.json, as a Slurm job leaves it")  # fmt: skip
 
 
 def _arguments_of_train(p: argparse.ArgumentParser) -> None:

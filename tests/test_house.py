@@ -44,7 +44,7 @@ ALLOWED = {
     "doctor": ("data", "toys", "metrics", "runs"),
     "report": ("data", "metrics", "runs", "doctor", "course"),  # a report is a notebook that is run
     "widgets": ("data", "toys", "metrics"),
-    "course": ("data",),
+    "course": ("data", "metrics"),  # a sweep's table has means with intervals
     "command line": ("data", "metrics", "runs", "doctor", "report", "course"),
 }
 

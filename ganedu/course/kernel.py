@@ -5,6 +5,7 @@ What goes wrong, a full disk, Ctrl-C, a kill, leaves neither a kernel nor half a
 
 import ast
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from ..inputs import why_not
 STAGING = ".ganedu-new-"  # begins the name of what a kill may leave where files are put; the next call removes it
 ARROW = re.compile(r"^-+> *\d+ +(.*)$", re.M)  # before the line of a traceback that raised
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+KEPT = " As far as it came, it stands in "
 
 
 def read(path: Path):
@@ -52,8 +54,10 @@ def parameters(notebook: Path) -> dict:
     return found
 
 
-def execute(notebook: Path, values: dict, cwd: Path, keep: Path | None = None):
+def execute(notebook: Path, values: dict, cwd: Path, keep: Path | None = None, bar: bool = True):
     """The notebook, run from top to bottom with these parameters in `cwd`; `keep` is a file to keep it in.
+
+    With `bar`, a bar in the terminal counts its cells.
 
     Raises RuntimeError where a cell raises, with the cell and its line, or where the kernel dies, KeyboardInterrupt
     when stopped, by Ctrl-C, TERM or HUP; `keep` then holds the notebook as far as it came. OSError where it cannot be
@@ -61,11 +65,13 @@ def execute(notebook: Path, values: dict, cwd: Path, keep: Path | None = None):
     """
     import papermill
 
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of lines that it cannot take for parameters
     with tempfile.TemporaryDirectory(prefix="ganedu-", ignore_cleanup_errors=True) as place:
         path = Path(place, notebook.name)
         try:
             _unless_stopped(lambda: papermill.execute_notebook(
-                _escaped(notebook), _escaped(path), values, cwd=cwd, kernel_name="python3",
+                _escaped(notebook), _escaped(path), values, kernel_name="python3", progress_bar=bar,
+                resources={"metadata": {"path": str(cwd)}},  # its own cwd= moves this whole process, other threads too
                 extra_arguments=["--log-level=CRITICAL"],  # or it tells the terminal what stopping it broke
             ))  # fmt: skip
         except papermill.PapermillExecutionError as e:
@@ -84,7 +90,7 @@ def _unless_stopped(run) -> None:
     import psutil
 
     before = {*psutil.Process().children()}
-    with _signals_stop(), ThreadPoolExecutor(1) as pool:
+    with signals_stop(), ThreadPoolExecutor(1) as pool:
         call = pool.submit(run)
         try:
             while not wait([call], timeout=1).done:  # not for ever, so that Windows too sees Ctrl-C
@@ -100,7 +106,7 @@ def _unless_stopped(run) -> None:
 
 
 @contextlib.contextmanager
-def _signals_stop():
+def signals_stop():
     """While it lasts, TERM and HUP (a closed terminal) do what Ctrl-C does, once, where nobody else takes them."""
 
     def stop(*_):
@@ -147,7 +153,7 @@ def _kept(path: Path, keep: Path | None) -> tuple:
     if keep is None:
         return notebook, ""
     put(keep.parent, {keep.name: (nbformat.writes(notebook) + "\n").encode()})
-    return notebook, f" As far as it came, it stands in {keep}."
+    return notebook, f"{KEPT}{keep}."
 
 
 def check_place(folder: Path, names) -> None:

@@ -72,30 +72,37 @@ def run(name: str, parameters: dict[str, str], out: Path | None = None) -> Path:
 
 def _values(notebook: Path, texts: dict[str, str]) -> dict:
     """{name: value}, each of the kind of the notebook's default."""
-    known = kernel.parameters(notebook)
-    for name in texts:
-        if not known:
+    defaults = known(notebook, texts)
+    return {name: value(name, text, defaults[name]) for name, text in texts.items()}
+
+
+def known(notebook: Path, names) -> dict:
+    """{name: default} of the notebook's parameters. Raises ValueError where one of `names` is none of them."""
+    found = kernel.parameters(notebook)
+    for name in names:
+        if not found:
             raise ValueError(f"{notebook.stem} has no parameters, so -p {name} does not fit: leave it out.")
-        one_of(name, tuple(known), f"parameter of {notebook.stem}")
-    return {name: _value(name, text, known[name]) for name, text in texts.items()}
+        one_of(name, tuple(found), f"parameter of {notebook.stem}")
+    return found
 
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", list: "a list of the same kind, as JSON"}
 
 
-def _value(name: str, text: str, default):
+def value(name: str, text: str, default):
+    """What a text stands for, of the kind of the parameter's default. Raises ValueError where it is of another."""
     if isinstance(default, str):
         return text
     try:
-        value = json.loads({"True": "true", "False": "false"}.get(text, text))
+        found = json.loads({"True": "true", "False": "false"}.get(text, text))
     except (ValueError, RecursionError):
-        value = None
-    if not _of_kind(value, default):
+        found = None
+    if not _of_kind(found, default):
         given, kind = f"-p {name} {text[:40]!r}", KINDS[type(default)]
         raise ValueError(f"{given} does not fit: by default it is {default!r}, so give {kind}.")
     if name == "seed":
-        whole(name, value, 0, 2**32 - 1, "so that seeds made of it fit as well")
-    return value
+        whole(name, found, 0, 2**32 - 1, "so that seeds made of it fit as well")
+    return found
 
 
 def _of_kind(value, default) -> bool:

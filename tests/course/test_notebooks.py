@@ -123,7 +123,7 @@ TEXTS = st.one_of(st.text(max_size=30), st.integers().map(str), st.floats().map(
 @example(text="[" * 100_000, default=[1])
 def test_any_text_is_of_the_kind_or_refused(text, default):
     try:
-        value = notebooks._value("x", text, default)
+        value = notebooks.value("x", text, default)
     except ValueError as e:
         assert len(str(e)) < 300 and "so give" in str(e)
         return
