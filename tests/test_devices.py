@@ -44,6 +44,7 @@ from ganedu.topics import (
     manifest,
     marks,
     motion,
+    one_step,
     outlines,
     own_pictures,
     perceptual,
@@ -526,8 +527,43 @@ def drawing_alone(to):
     return words.pixel_step(x, rows(N, Z).to(to), G=g, opt_G=torch.optim.SGD(g.parameters(), 0.1), z_dim=Z)
 
 
+@seeded
+def a_flow():
+    return one_step.Velocity((1, SIDE, SIDE), 6, 1, bounded=True)
+
+
+def distilled(to):
+    made = {"G": one_step.Student(a_flow()).to(to), "D": smooth_D().to(to)}
+    made |= {f"opt_{k}": adam(v) for k, v in made.items()}
+    z = rows(N, SIDE * SIDE).to(to)
+    return one_step.distil_step(images().to(to), z, images().to(to) / 2, **made, weight=0.3, penalty=losses.r1)
+
+
+def a_student(to):
+    v, z = a_flow().to(to), rows(N, SIDE * SIDE).to(to)
+    made = one_step.student("regression + D", v, data_set(), (z, images().to(to)), steps=10, batch=4)
+    return [*made.parameters()]
+
+
 # f(device): players, and what they are given, in one place, as the Trainer hands it to a step
 TOGETHER = {
+    one_step.flow_loss: lambda to: one_step.flow_loss(
+        a_flow().to(to), images().to(to), images().to(to) / 2, torch.linspace(0, 1, N, device=to)
+    ),
+    one_step.euler: lambda to: one_step.euler(a_flow().to(to), images().to(to), 2),
+    one_step.flow: lambda to: [
+        *one_step.flow(data_set(), (1, SIDE, SIDE), steps=2, batch=4, width=6, depth=1, device=to).parameters()
+    ],
+    one_step.distil_step: distilled,
+    one_step.student: a_student,
+    one_step.stretch: lambda to: one_step.stretch(partial(a_flow().to(to).end, t=0.0), images().to(to)),
+    one_step.transport_turn: lambda to: one_step.transport_turn(
+        batches(to, 2, 32), batches(to, 2, 32), weight=0.3,
+        **{k: v for k, v in stacked_players(to).items() if k != "opt_D"},
+    ),
+    one_step.r1_of_worlds: lambda to: one_step.r1_of_worlds(
+        stacked_players(to)["D"], batches(to, 2, 32), batches(to, 2, 32), 0.5
+    ),
     private.private_step: lambda to: private.private_step(
         images().to(to), **players(to, smooth_D()), z_dim=Z, clip=1.0, sigma=1.0, expected=4.0
     ),
@@ -644,6 +680,8 @@ FACTORS = style_generator.draw(N, torch.Generator().manual_seed(0))
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
     forensics.as_files: plain(forensics.as_files, images(channels=3), 12),
+    one_step.exact_velocity: plain(one_step.exact_velocity, POINTS, 0.5, POINTS + 1),
+    one_step.same_mode: plain(one_step.same_mode, POINTS, POINTS + 1, POINTS),
     **{f: plain(f, FILES) for f in (forensics.power, forensics.log_spectrum)},
     **{f: plain(f, FILES, FILES.flip(3) // 2) for f in (forensics.excess, forensics.gain)},
     forensics.by_spectrum: lambda x: forensics.by_spectrum(x(FILES), x(FILES // 2))(x(FILES)),
@@ -919,6 +957,9 @@ MODULES = {
     models.DCDiscriminator: (partial(D, CLASSES), images(), labels()),
     metrics.Classifier: (judge, images()),
     forensics.Network: (detector, images()),
+    one_step.Velocity: (a_flow, images(), torch.linspace(0, 1, N)),
+    one_step.Student: (lambda: one_step.Student(a_flow()), rows(N, SIDE * SIDE)),
+    one_step.Judge: (lambda: one_step.Judge(SIDE, 1, 2), images()),
     reader.Reader: (a_reader, images(channels=3)),
     style_generator.EqualLinear: (lambda: style_generator.EqualLinear(Z, 6), rows(N, Z)),
     style_generator.Mapping: (lambda: style_generator.Mapping(Z, 6), rows(N, Z)),
