@@ -43,6 +43,7 @@ from ganedu.topics import (
     lopsided,
     manifest,
     marks,
+    memory,
     motion,
     one_step,
     outlines,
@@ -545,6 +546,10 @@ def a_student(to):
     return [*made.parameters()]
 
 
+def accumulated(D, x):
+    return memory.accumulate(lambda part: D(part).square().mean(), D, (x,), 2)
+
+
 # f(device): players, and what they are given, in one place, as the Trainer hands it to a step
 TOGETHER = {
     one_step.flow_loss: lambda to: one_step.flow_loss(
@@ -564,6 +569,9 @@ TOGETHER = {
     one_step.r1_of_worlds: lambda to: one_step.r1_of_worlds(
         stacked_players(to)["D"], batches(to, 2, 32), batches(to, 2, 32), 0.5
     ),
+    memory.accumulate: lambda to: accumulated(smooth_D().to(to), images().to(to)),
+    memory.checkpointed: lambda to: memory.checkpointed(D().to(to).net, images().to(to), 2),
+    memory.apart: lambda to: torch.tensor(memory.apart([rows().to(to)], [A.to(to) * 2])).to(to),
     private.private_step: lambda to: private.private_step(
         images().to(to), **players(to, smooth_D()), z_dim=Z, clip=1.0, sigma=1.0, expected=4.0
     ),
@@ -679,6 +687,8 @@ KERNEL = rows(2, 27).view(2, 3, 3, 3)
 FACTORS = style_generator.draw(N, torch.Generator().manual_seed(0))
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
+    memory.average_d: plain(memory.average_d, A[:, 0], A[:, 1]),
+    memory.average_g: plain(memory.average_g, A[:, 0], A[:, 1]),
     forensics.as_files: plain(forensics.as_files, images(channels=3), 12),
     one_step.exact_velocity: plain(one_step.exact_velocity, POINTS, 0.5, POINTS + 1),
     one_step.same_mode: plain(one_step.same_mode, POINTS, POINTS + 1, POINTS),
@@ -960,6 +970,7 @@ MODULES = {
     one_step.Velocity: (a_flow, images(), torch.linspace(0, 1, N)),
     one_step.Student: (lambda: one_step.Student(a_flow()), rows(N, SIDE * SIDE)),
     one_step.Judge: (lambda: one_step.Judge(SIDE, 1, 2), images()),
+    memory.Deviation: (memory.Deviation, images()),
     reader.Reader: (a_reader, images(channels=3)),
     style_generator.EqualLinear: (lambda: style_generator.EqualLinear(Z, 6), rows(N, Z)),
     style_generator.Mapping: (lambda: style_generator.Mapping(Z, 6), rows(N, Z)),
@@ -1191,7 +1202,10 @@ ELSEWHERE = {  # public functions without a case above: why
     "doctor.rest.batches_counted": "reads counters", "doctor.records.sound": "asked by the doctor, below",
     "doctor.patients.leaky_end": "changes a layer", "doctor.patients.stride_left_at_one": "changes a layer",
     "doctor.patients.one_adam": "makes an optimiser", "doctor.patients.both_for_D": "makes an optimiser",
-    "models.n_parameters": "counts", "metrics.judges.train_judge": "test_a_judge_is_trained_where_the_images_are",
+    "models.n_parameters": "counts", "topics.memory.held": "counts",
+    "topics.memory.saved": "counts", "topics.memory.size": "counts",
+    "topics.memory.segments": "cuts a network", "topics.memory.tensors": "looks for tensors",
+    "metrics.judges.train_judge": "test_a_judge_is_trained_where_the_images_are",
     "metrics.judges.fit": "test_a_judge_is_trained_where_the_images_are",
     "widgets.pictures.watch": "test_a_trainer_runs_on_the_device_that_it_is_given",
     "toys.worlds.train": "test_worlds_train_there", "topics.perceptual.mix": "takes functions",
