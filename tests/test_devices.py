@@ -31,6 +31,7 @@ from ganedu.topics import (
     augment,
     completions,
     cyclegan,
+    density_ratio,
     divergences,
     duel,
     dynamics,
@@ -54,6 +55,7 @@ from ganedu.topics import (
     rare,
     reader,
     restoration,
+    reward,
     scarce,
     sound,
     studio,
@@ -550,6 +552,48 @@ def accumulated(D, x):
     return memory.accumulate(lambda part: D(part).square().mean(), D, (x,), 2)
 
 
+def talking(to):
+    of = reward.Speaker(*(t.to(to) for t in reward.teacher(2)))
+    d = reward.discriminator(2, width=8).to(to)
+    student = reward.beginner(of)
+    return of, student, d
+
+
+def rewarded(to):
+    of, student, _ = talking(to)
+    x = of.speak(N, torch.Generator().manual_seed(0))
+    opt = torch.optim.SGD(list(student), 0.1)
+    return reward.reinforce_step(student, x, student.log_prob(x).detach(), opt, of.log_prob(x), 0.5)
+
+
+def told_apart(to):
+    of, student, d = talking(to)
+    words = [s.speak(N, torch.Generator().manual_seed(0)) for s in (of, student)]
+    return reward.judge_step(d, *words, torch.optim.SGD(d.parameters(), 0.1))
+
+
+def by_heart(to):
+    of, student, _ = talking(to)
+    x = of.speak(N, torch.Generator().manual_seed(0))
+    return reward.likelihood_step(student, x, torch.optim.SGD(list(student), 0.1))
+
+
+def taught(to):
+    d = flat_D().to(to)
+    density_ratio.teach(d, lambda: rows(N, 2).to(to), lambda: rows(N, 2, 1.0).to(to), 2)
+    return list(d.parameters())
+
+
+def warmed(to):
+    return list(reward.warm_up(*talking(to), 2, words=20, batch=8).parameters())
+
+
+def trained_by_reward(to):
+    of, student, d = talking(to)
+    reward.train(of, student, d, "learning", 2, 0.3, 8, every=1)
+    return list(student)
+
+
 # f(device): players, and what they are given, in one place, as the Trainer hands it to a step
 TOGETHER = {
     one_step.flow_loss: lambda to: one_step.flow_loss(
@@ -605,6 +649,10 @@ TOGETHER = {
     marks.marking_step: marking,
     augment.adaptive_step: ada, style.transfer_step: restyling,
     words.matching_step: drawing, words.pixel_step: drawing_alone,
+    density_ratio.teach: taught,
+    reward.reinforce_step: rewarded, reward.judge_step: told_apart, reward.likelihood_step: by_heart,
+    reward.warm_up: warmed, reward.train: trained_by_reward,
+    reward.score_table: lambda to: reward.score_table(reward.discriminator(2, width=8).to(to), 2),
     vocoder.vocoder_step: by_ear, vocoder.spectral_step: by_bands,
     rare.cgan_step: lambda to: rare.cgan_step(
         images().to(to), labels().to(to), **label_players(to), z_dim=Z, weights=torch.ones(CLASSES),
@@ -674,6 +722,10 @@ def written(x):
         return checkpoints.read(folder)[0]
 
 
+def spoken(x) -> reward.Speaker:
+    return reward.Speaker(*(x(t) for t in SAYS))
+
+
 def scenes(x):
     return {k: x(v) for k, v in scene().items()}
 
@@ -685,10 +737,34 @@ FILLED = torch.where(SEEN, A, torch.stack([A / 2, -A]))
 FILES = data.to_uint8(images(24))
 KERNEL = rows(2, 27).view(2, 3, 3, 3)
 FACTORS = style_generator.draw(N, torch.Generator().manual_seed(0))
+LOGITS, MORE = rows(60, 40)[0], rows(60, 40)[1] + 0.3
+SAYS = reward.teacher(2)
+SPOKEN = SAYS.speak(N, torch.Generator().manual_seed(0))
+LOG_P = SAYS.log_table()
 TENSORS = {
     **{f: plain(f, images()) for f in augment.OPERATIONS.values()},
     memory.average_d: plain(memory.average_d, A[:, 0], A[:, 1]),
     memory.average_g: plain(memory.average_g, A[:, 0], A[:, 1]),
+    density_ratio.gaussian_logit: plain(density_ratio.gaussian_logit, LOGITS, 0.5, 1.5),
+    density_ratio.acceptance: plain(density_ratio.acceptance, rows(), torch.ones(60), 0.5),
+    density_ratio.reject: plain(density_ratio.reject, LOGITS, 1.0),
+    density_ratio.weights: plain(density_ratio.weights, LOGITS),
+    density_ratio.effective_share: plain(density_ratio.effective_share, LOGITS.softmax(0)),
+    density_ratio.resample: plain(density_ratio.resample, rows(), 5),
+    density_ratio.chain: plain(density_ratio.chain, rows()),
+    density_ratio.push: lambda x: density_ratio.push(lambda z: z.sin().sum(-1), x(rows()), 3, 0.1),
+    density_ratio.reliability: lambda x: tuple(density_ratio.reliability(x(LOGITS), x(MORE))),
+    density_ratio.calibrated: lambda x: [
+        density_ratio.calibrated(x(LOGITS), x(MORE), kind)(x(LOGITS)) for kind in density_ratio.KINDS
+    ],
+    density_ratio.unevenness: lambda x: density_ratio.unevenness(x(A[:, :2]), densities.ring().modes, 0.5),
+    density_ratio.energy_distance: plain(density_ratio.energy_distance, A, B),
+    reward.beginner: lambda x: list(reward.beginner(spoken(x))),
+    reward.spelt: lambda x: reward.spelt(x(SPOKEN[0])),
+    reward.likeliest: lambda x: [word for word, _ in reward.likeliest(x(LOG_P[0]), 3)],
+    **{f: plain(f, LOG_P, LOG_P.flip(1)) for f in (reward.total_variation, reward.kl)},
+    reward.tilted: plain(reward.tilted, LOG_P, LOG_P.flip(1), 0.5),
+    reward.one_hot: plain(reward.one_hot, SPOKEN),
     forensics.as_files: plain(forensics.as_files, images(channels=3), 12),
     one_step.exact_velocity: plain(one_step.exact_velocity, POINTS, 0.5, POINTS + 1),
     one_step.same_mode: plain(one_step.same_mode, POINTS, POINTS + 1, POINTS),
