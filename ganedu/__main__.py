@@ -455,7 +455,6 @@ def parser() -> argparse.ArgumentParser:
     _arguments_of_train(command(train, "train a GAN on images", epilog=SEVERAL, formatter_class=shape))
     _arguments_of_sweep(command(sweep, "run a notebook once for each of many parameters, and join what the runs found"))
 
-    _arguments_of_train(command(train, "train a GAN on images"))
     _arguments_of_sample(command(sample, "draw images from a trained GAN"))
 
     _arguments_of_doctor(command(doctor, "examine a run, a script or a notebook; say what is wrong, likeliest first"))
