@@ -218,7 +218,7 @@ def calibrated(d_real: Tensor, d_fake: Tensor, kind: str = "logistic") -> Calibr
 
 
 def teach(D, real: Callable[[], Tensor], fake: Callable[[], Tensor], steps: int, lr: float = 1e-3) -> list[float]:
-    """Teach D further while G stands still: `steps` of Adam down the cross-entropy; its values, mean over worlds.
+    """Teach D further while G stands still: `steps` of Adam, its rate falling to 0; the losses, mean over worlds.
 
     real() and fake() give a batch each, (N, ...) or (W, N, ...), where D is; one pass for both, so that batch norm, if
     any, sees both at once. D is changed in place and left in the mode that it is in. Raises ValueError for steps below
@@ -227,6 +227,7 @@ def teach(D, real: Callable[[], Tensor], fake: Callable[[], Tensor], steps: int,
     whole("steps", steps, 1, 10**7)
     _positive("lr", lr)
     optimiser, losses = torch.optim.Adam(D.parameters(), lr, (0.5, 0.9)), []
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
     for _ in range(steps):
         x_real, x_fake = real(), fake()
         axis = 1 if x_real.ndim == 3 else 0  # (W, N, dim) of stacked worlds
@@ -235,6 +236,7 @@ def teach(D, real: Callable[[], Tensor], fake: Callable[[], Tensor], steps: int,
         optimiser.zero_grad()
         loss.sum().backward()
         optimiser.step()
+        schedule.step()
         losses.append(float(loss.mean().detach()))
     return losses
 
