@@ -34,8 +34,8 @@ command line, with 1 where a run failed.
 
 SEVERAL = """
 on several devices a launcher starts the command once for each; batch_size stays that of the whole batch:
-  accelerate launch --multi_gpu --num_processes 2 -m ganedu train dcgan --data fashion
-  ACCELERATE_USE_CPU=1 torchrun --standalone --nproc-per-node 2 -m ganedu train dcgan
+  accelerate launch --multi_gpu --num_processes 2 -m ganedu train dcgan --seconds 60 --out runs/gpus
+  ACCELERATE_USE_CPU=1 torchrun --standalone --nproc-per-node 2 -m ganedu train dcgan --seconds 60 --out runs/two
 """
 
 STUDIO = ("digits", "digits_by_class", "fashion", "shapes")  # trained models, by the data that they are of

@@ -29,6 +29,7 @@ from ganedu.report import summary
 from ganedu.runs import recipes
 from ganedu.topics import (
     augment,
+    codec,
     completions,
     cyclegan,
     density_ratio,
@@ -56,6 +57,7 @@ from ganedu.topics import (
     reader,
     restoration,
     reward,
+    scaling,
     scarce,
     sound,
     studio,
@@ -186,6 +188,16 @@ def moving(n=N):
 
 
 @seeded
+def a_codec():
+    return codec.Codec(2, 2)
+
+
+@seeded
+def a_velocity():
+    return codec.Velocity(3, 4)
+
+
+@seeded
 def encoder():
     return vae.Encoder(SIDE, 1, Z, 2).eval()
 
@@ -265,6 +277,9 @@ ANYWHERE = {
     rare.fakes: lambda net, x: rare.fakes(net(G(CLASSES)), 1, N),
     lopsided.fakes: lambda net, x: lopsided.fakes(net(G()), N, 1.0),
     lopsided.share: lambda net, x: lopsided.share(lopsided.Counter(net(judge(2)), 0.9, 0.1), x(images())),
+    codec.codes_of: lambda net, x: codec.codes_of(net(a_codec()), x(images(side=32))),
+    codec.decoded: lambda net, x: codec.decoded(net(a_codec()), x(rows(N, 32))),
+    codec.flow: lambda net, x: codec.flow(net(a_velocity()), 3, 2),
     forensics.judged: lambda net, x: tuple(forensics.judged(net(detector()), x(FILES), x(FILES.flip(0)))),
     sampling.generate: lambda net, x: sampling.generate(net(G(CLASSES)), N, x(labels())),
     studio.principal: lambda net, x: [d.direction for d in studio.principal(net(G(CLASSES)), 2)],
@@ -513,6 +528,17 @@ def by_bands(to):
     return vocoder.spectral_step(WAVES.to(to), G=g, opt_G=adam(g))
 
 
+def coding(to):
+    c, d = a_codec().to(to), seeded(pix2pix.PatchDiscriminator)(1, 2, 10, outline=False).to(to)
+    opts = {"opt_C": torch.optim.SGD(c.parameters(), 0.1), "opt_D": torch.optim.SGD(d.parameters(), 0.1)}
+    return codec.codec_step(images(side=32).to(to), C=c, D=d, weight=0.1, **opts)
+
+
+def flowing(to):
+    v = a_velocity().to(to)
+    return codec.flow_step(rows(N, 3).to(to), V=v, opt=torch.optim.SGD(v.parameters(), 0.1))
+
+
 def styled(to):
     both = (network.to(to) for network in (style_g(), style_d()))
     return steps.train_step(images(channels=3).to(to), **style_generator.players(*both), z_dim=Z)
@@ -636,6 +662,8 @@ TOGETHER = {
         images().to(to), labels().to(to), **players(to, D(CLASSES, "acgan"), G=G(CLASSES)), z_dim=Z
     ),
     style_generator.players: styled,
+    codec.codec_step: coding,
+    codec.flow_step: flowing,
     infogan.infogan_step: coded,
     vae.vae_step: autoencoding,
     motion.motion_step: moving_games, motion.clip_vae_step: moving_vae,
@@ -765,6 +793,7 @@ TENSORS = {
     **{f: plain(f, LOG_P, LOG_P.flip(1)) for f in (reward.total_variation, reward.kl)},
     reward.tilted: plain(reward.tilted, LOG_P, LOG_P.flip(1), 0.5),
     reward.one_hot: plain(reward.one_hot, SPOKEN),
+    codec.gaussian: plain(codec.gaussian, rows(N, 3), 4),
     forensics.as_files: plain(forensics.as_files, images(channels=3), 12),
     one_step.exact_velocity: plain(one_step.exact_velocity, POINTS, 0.5, POINTS + 1),
     one_step.same_mode: plain(one_step.same_mode, POINTS, POINTS + 1, POINTS),
@@ -1047,7 +1076,13 @@ MODULES = {
     one_step.Student: (lambda: one_step.Student(a_flow()), rows(N, SIDE * SIDE)),
     one_step.Judge: (lambda: one_step.Judge(SIDE, 1, 2), images()),
     memory.Deviation: (memory.Deviation, images()),
+    codec.Codec: (a_codec, images(side=32)),
+    codec.Velocity: (a_velocity, rows(N, 3), rows(N, 1)),
     reader.Reader: (a_reader, images(channels=3)),
+    scaling.EqualConv: (lambda: scaling.EqualConv(3, 4), images(channels=3)),
+    scaling.Stage: (lambda: scaling.Stage(3, 4, 2, True), images(channels=3)),
+    scaling.Generator: (lambda: scaling.Generator(SIDE, 2, z_dim=Z), rows(N, Z)),
+    scaling.Discriminator: (lambda: scaling.Discriminator(SIDE, 2), images(channels=3)),
     style_generator.EqualLinear: (lambda: style_generator.EqualLinear(Z, 6), rows(N, Z)),
     style_generator.Mapping: (lambda: style_generator.Mapping(Z, 6), rows(N, Z)),
     style_generator.StyledConv: (

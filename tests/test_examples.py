@@ -21,7 +21,20 @@ import pytest
 from ganedu import __main__ as cli
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("lab", "run", "train", "sample", "doctor", "report", "data", "claims", "slides", "student", "studio")
+COMMANDS = (
+    "lab",
+    "run",
+    "train",
+    "sample",
+    "doctor",
+    "report",
+    "data",
+    "claims",
+    "slides",
+    "student",
+    "studio",
+    "sweep",
+)
 TEXTS = [
     "README.md",
     "CONTRIBUTING.md",
