@@ -115,7 +115,7 @@ right_4 = [
 ]
 wrong_4 = {
     BALANCE + V + PULL + "return b.norm() / (a.norm() + 1e-4)": "Upside down",
-    BALANCE + V + PULL + "return a.norm() / b.norm()": "Without δ",
+    BALANCE + V + PULL + "return a.norm() / b.norm()": "Add δ below the line",
     BALANCE + V + PULL + "return (a ** 2).sum() / ((b ** 2).sum() + 1e-4)": "take the root",
     BALANCE + V + PULL + "return a.abs().sum() / (b.abs().sum() + 1e-4)": "sums sizes",
     BALANCE + V + PULL + "return a.abs().mean() / (b.abs().mean() + 1e-4)": "mean of sizes",
@@ -124,7 +124,7 @@ wrong_4 = {
     BALANCE + V + PULL + "return a.norm() / (b.norm() + 1)": "δ is 0.0001",
     BALANCE + "return rec(w) / (game(w) + 1e-4)": "not their slopes",
     BALANCE + V + "rec(v).backward()\n    a = v.grad.norm()\n    game(v).backward()\n"
-    "    return a / (v.grad.norm() + 1e-4)": "adds up until",
+    "    return a / (v.grad.norm() + 1e-4)": "Reset .grad: it adds.",
     BALANCE + V + PULL + "return a / (b + 1e-4)": "it should give one number",
     BALANCE + V + PULL + "return a.norm() / (b.norm() + 1e-2)": "over that of game plus δ",
     BALANCE + "return torch.autograd.grad(rec(w), w)[0].norm()": "does not require grad",
