@@ -16,6 +16,7 @@ from ..inputs import whole
 from ..losses import Loss, non_saturating
 from ..pixels import as_float, check
 from ..sampling import answers, device_of, seeded
+from .one_step import euler, flow_loss
 
 SIDE = 32
 NAMES = ("brick", "grass", "gravel")  # grey photographs inside scikit-image
@@ -136,7 +137,7 @@ def _with(C: Codec, call, x: Tensor) -> Tensor:
 
 
 class Velocity(nn.Module):
-    """v(c, t) for rows of codes c (N, dim) at times t (N, 1) from 0, noise, to 1, data: (N, dim).
+    """v(c, t) for rows of codes c (N, dim) at times t, (N,) or (N, 1) or one number, from 0, noise, to 1: (N, dim).
 
     Three hidden layers of `width`, SiLU. Time enters as t and as sine and cosine of pi t and 2 pi t.
     """
@@ -149,40 +150,30 @@ class Velocity(nn.Module):
         layers += [layer for _ in range(2) for layer in (nn.Linear(width, width), nn.SiLU())]
         self.net = nn.Sequential(*layers, nn.Linear(width, dim))
 
-    def forward(self, c: Tensor, t: Tensor) -> Tensor:
+    def forward(self, c: Tensor, t: Tensor | float) -> Tensor:
+        t = torch.as_tensor(t, dtype=c.dtype, device=c.device).reshape(-1, 1).expand(len(c), 1)
         waves = [f(k * math.pi * t) for k in (1, 2) for f in (torch.sin, torch.cos)]
         return self.net(torch.cat([c, t, *waves], 1))
 
 
 def flow_step(codes, *, V, opt):
-    """One step of flow matching: v at a point between noise and a code learns the way from the one to the other.
-
-    c_t = (1 - t) e + t c for codes c (N, dim), noise e from N(0, I), t uniform in (0, 1); the loss is the mean of
-    |v(c_t, t) - (c - e)|^2 over numbers. Its least is at the mean way through c_t. Returns {"loss"}, detached.
-    Source: Lipman and others 2023, section 4.1, example II with sigma_min = 0; Liu, Gong and Liu 2023, eq. 1.
-    """
-    e, t = torch.randn_like(codes), torch.rand(len(codes), 1, device=codes.device, dtype=codes.dtype)
-    loss = (V((1 - t) * e + t * codes, t) - (codes - e)).square().mean()
+    """One step down `one_step.flow_loss` on codes (N, dim). Returns {"loss"}, detached."""
+    loss = flow_loss(V, codes)
     opt.zero_grad()
     loss.backward()
     opt.step()
     return {"loss": loss.detach()}
 
 
-@torch.no_grad()
 def flow(V: nn.Module, n: int, steps: int = 50, seed: int = 0) -> Tensor:
-    """n rows (n, dim): noise moved by c <- c + v(c, t) / steps, t = 0, 1 / steps, ... (Euler); on the CPU.
+    """n rows (n, dim) by `one_step.euler` from noise, on the CPU. Equal seeds give equal noise.
 
-    Equal seeds give equal noise. Raises ValueError for fewer than 1 of either.
+    Raises ValueError for fewer than 1 of either.
     """
     whole("n", n, 1, 10**7)
-    whole("steps", steps, 1, 10**5)
-    device = device_of(V)
     with seeded(seed):
-        c = torch.randn(n, V.dim).to(device)
-    for i in range(steps):
-        c = c + V(c, torch.full((n, 1), i / steps, device=device)) / steps
-    return c.cpu()
+        noise = torch.randn(n, V.dim)
+    return euler(V, noise.to(device_of(V)), steps).cpu()
 
 
 def gaussian(rows: Tensor, n: int, seed: int = 0) -> Tensor:

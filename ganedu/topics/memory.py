@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..inputs import brief, one_of, whole
 from ..losses import Loss
+from .style_generator import batch_deviation
 
 # ------------------------------------------------------------------------------------------------------ what is held
 
@@ -124,8 +125,8 @@ class Deviation(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        s = (x.var(0, unbiased=False) + 1e-8).sqrt().mean()
-        return torch.cat([x, s.expand(len(x), 1, *x.shape[2:])], 1)
+        s = batch_deviation(x, group=len(x))  # (N,), all the same
+        return torch.cat([x, s[:, None, None, None].expand(-1, 1, *x.shape[2:])], 1)
 
 
 def small_d(kind: str = "plain", side: int = 16, channels: int = 1, width: int = 8) -> nn.Sequential:

@@ -225,8 +225,7 @@ def student(
         for group in (*opt_G.param_groups, *(opt_D.param_groups if opt_D else ())):
             group["lr"] = lr * linear_second_half(i / steps)
         which = torch.randint(len(z_all), (batch,), generator=draw).to(z_all.device)
-        x_real = images.sample(batch, draw).to(device)
-        z, x = z_all[which].to(device), x_all[which].to(device)
+        x_real, z, x = images.sample(batch, draw).to(device), z_all[which].to(device), x_all[which].to(device)
         distil_step(x_real, z, x if way in WAYS[:2] else None, G=G, D=D, opt_G=opt_G, opt_D=opt_D,
                     weight=weight if way == WAYS[1] else 1.0, penalty=partial(r1, gamma=gamma))  # fmt: skip
         if i >= steps - steps // 10:
