@@ -30,7 +30,7 @@ test: .venv/installed-test
 
 # The unit tests of the core and of the metrics, and two notebooks that old versions broke before.
 CORE := checkpoints inputs losses models pixels plots processes sampling steps training
-METRICS := distances entanglement fidelity intervals judges neighbours overfitting panel spectrum truth two_sample
+METRICS := calibration distances entanglement fidelity intervals judges neighbours overfitting panel spectrum truth two_sample
 OLDEST_TESTS := $(CORE:%=tests/test_%.py) $(METRICS:%=tests/metrics/test_%.py) notebooks/02_mode_collapse.ipynb \
 	notebooks/14_paired_translation.ipynb
 

@@ -32,8 +32,7 @@ from loops import KINDS, Loop, case
 from torch import nn
 
 from ganedu import doctor
-from ganedu.metrics import wilson
-from ganedu.topics.completions import energy_distance
+from ganedu.metrics import energy_distance, wilson
 
 
 def examined(given, want):

@@ -786,7 +786,6 @@ TENSORS = {
         density_ratio.calibrated(x(LOGITS), x(MORE), kind)(x(LOGITS)) for kind in density_ratio.KINDS
     ],
     density_ratio.unevenness: lambda x: density_ratio.unevenness(x(A[:, :2]), densities.ring().modes, 0.5),
-    density_ratio.energy_distance: plain(density_ratio.energy_distance, A, B),
     reward.beginner: lambda x: list(reward.beginner(spoken(x))),
     reward.spelt: lambda x: reward.spelt(x(SPOKEN[0])),
     reward.likeliest: lambda x: [word for word, _ in reward.likeliest(x(LOG_P[0]), 3)],
@@ -836,7 +835,6 @@ TENSORS = {
     own_pictures.measure: lambda x: [*own_pictures.measure(x(A), x(B), x(A + 0.5))[2:]],
     completions.rmse: plain(completions.rmse, FILLED, A, SEEN),
     completions.spread_kept: plain(completions.spread_kept, FILLED, A, SEEN),
-    completions.energy_distance: plain(completions.energy_distance, A, B),
     completions.energy_of_filling: plain(completions.energy_of_filling, FILLED[0], A),
     completions.accuracy: lambda x: completions.accuracy(
         x(A), x(labels(60)), x(A), x(labels(60)), masks=(x(SEEN), x(SEEN))
@@ -913,6 +911,8 @@ TENSORS = {
     metrics.frechet_distance: plain(metrics.frechet_distance, A, B),
     metrics.frechet_from_moments: plain(metrics.frechet_from_moments, A[0], A.T.cov(), B[0], B.T.cov()),
     metrics.frechet_extrapolated: plain(metrics.frechet_extrapolated, A, B),
+    metrics.energy_distance: lambda x: [metrics.energy_distance(x(A), x(B), kind) for kind in (False, True)],
+    metrics.reliability: plain(metrics.reliability, CHANCES[:, 0], labels(60) == 0, CHANCES[:, 1]),
     metrics.kernel_distance: lambda x: [metrics.kernel_distance(x(A), x(B), k, 10) for k in (0, 2)],
     metrics.psnr: plain(metrics.psnr, images(), images() / 2),
     metrics.ssim: plain(metrics.ssim, images(), images() / 2),

@@ -56,17 +56,20 @@ def read_folder(
     return x[~test], labels[~test], x[test], labels[test], class_names, digest
 
 
-def _find(folder: Path) -> tuple[list[Path], int, list[str]]:
-    """Paths of all images, sorted; with class folders, those inside them, and how many lie beside; what was refused."""
+def suffixes() -> set[str]:
+    """How the names of images end that can be opened here, such as ".png"; in small letters."""
     from PIL import Image
 
     Image.init()
     # EPS is a program, which Pillow hands to Ghostscript
-    suffixes = {
-        suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind != "EPS"
-    }
+    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind != "EPS"}
+
+
+def _find(folder: Path) -> tuple[list[Path], int, list[str]]:
+    """Paths of all images, sorted; with class folders, those inside them, and how many lie beside; what was refused."""
     files, problems = _walk(folder)
-    found = sorted(p for p in files if p.suffix.lower() in suffixes)
+    known = suffixes()
+    found = sorted(p for p in files if p.suffix.lower() in known)
     if not found:
         said = f" Passed over: {'; '.join(problems[:5])}." if problems else ""
         raise FileNotFoundError(

@@ -4,9 +4,11 @@ Every measure is a pure function of samples or features (N, F); the judge that m
 each figure how many samples, which features and which reference it stands on.
 """
 
+from .calibration import Reliability, reliability
 from .distances import (
     Extrapolated,
     KernelDistance,
+    energy_distance,
     frechet_distance,
     frechet_extrapolated,
     frechet_from_moments,

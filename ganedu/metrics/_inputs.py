@@ -5,8 +5,9 @@ from torch import Tensor
 
 def check_features(a: Tensor, b: Tensor, need: int, why: str = "", names=("first", "second"), varied=(0, 1)) -> None:
     """Raises ValueError unless a and b are finite (N, F), N >= need, and those in `varied` not one row repeated."""
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or not a.shape[1]:
-        raise ValueError(f"features must be (N, F) with one F: got {tuple(a.shape)} and {tuple(b.shape)}.")
+    shapes = [tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__ for x in (a, b)]
+    if any(isinstance(s, str) or len(s) != 2 for s in shapes) or a.shape[1] != b.shape[1] or not a.shape[1]:
+        raise ValueError(f"features must be (N, F) with one F: got {shapes[0]} and {shapes[1]}.")
     if min(len(a), len(b)) < need:
         reason = f" ({why})" if why else ""
         raise ValueError(f"{len(a)} and {len(b)} samples are too few here: give at least {need} on each side{reason}.")

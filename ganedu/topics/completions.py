@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..inputs import whole
-from ..metrics import Estimate, wilson
+from ..metrics import Estimate, energy_distance, wilson
 
 # ------------------------------------------------------------------------------------------- against the true values
 
@@ -42,36 +42,20 @@ def spread_kept(completed: Tensor, true: Tensor, mask: Tensor) -> float:
     return float((filled / wanted).sqrt())
 
 
-def energy_distance(a: Tensor, b: Tensor) -> float:
-    """2 E|x - y| - E|x - x'| - E|y - y'| for rows x of a (N, d) and y of b (M, d), |.| the Euclidean length: 0 or more.
-
-    Over all pairs, a row with itself included, so it is 0 for the same rows in any order, and above 0 by chance for two
-    samples of one distribution, by about the mean length |x - x'| (1 / N + 1 / M): compare equal N. The columns' units
-    matter: give columns of like scale. Sees the distribution and not whose row is whose, so that a draw can beat the
-    conditional mean. Raises ValueError unless both are finite (N, d) of one d.
-    Source: Székely and Rizzo 2013.
-    """
-    a, b = (_table(x, name) for x, name in ((a, "first"), (b, "second")))
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(f"tables of {a.shape[1]} and {b.shape[1]} columns: give two with the same columns.")
-    between, within = _mean_length(a, b), _mean_length(a, a) + _mean_length(b, b)
-    return max(0.0, 2 * between - within)  # rounding can leave -1e-16
-
-
 def energy_of_filling(completed: Tensor, true: Tensor) -> float:
     """How far completed rows c (N, d) are from the true ones x as a distribution: 0 on average where holes are drawn.
 
     mean over i != j of 2 |c_i - x_j| - |c_i - c_j| - |x_i - x_j|: the energy distance without a row's own truth.
-    `energy_distance` counts |c_i - x_i| too, which rewards a small error: for draws from the true distribution given
-    what is seen it is 2 / N times the mean of that length, not 0. May be below 0 by chance. Raises ValueError as
-    `energy_distance`, or for tables of two shapes or one row.
+    `metrics.energy_distance` counts |c_i - x_i| too, which rewards a small error: for draws from the true distribution
+    given what is seen it is 2 / N times the mean of that length, not 0. May be below 0 by chance. Raises ValueError
+    unless both are finite and of one shape, of two rows or more.
     """
     if completed.shape != true.shape or len(true) < 2:
         raise ValueError(
             f"completed {tuple(completed.shape)} and true {tuple(true.shape)}: give both as (N, d), N >= 2."
         )
-    own = (_table(completed, "completed") - _table(true, "true")).norm(dim=1).mean()
-    n = len(true)
+    n, completed, true = len(true), _table(completed, "completed"), _table(true, "true")
+    own = (completed - true).norm(dim=1).mean()
     return (n * energy_distance(completed, true) - 2 * float(own)) / (n - 1)
 
 
@@ -291,8 +275,3 @@ def _within(x: Tensor, missing: Tensor) -> Tensor:
     """Sum of squares around the column's mean over the missing entries; x (..., N, d) -> (...)."""
     means = (x * missing).sum(-2, keepdim=True) / missing.sum(0).clamp(min=1)
     return ((x - means).square() * missing).sum((-1, -2))
-
-
-def _mean_length(a: Tensor, b: Tensor, chunk: int = 500) -> float:
-    exact = "donot_use_mm_for_euclid_dist"  # the quick way is off by 1e-8 for a row with itself
-    return float(sum(torch.cdist(part, b, compute_mode=exact).sum() for part in a.split(chunk)) / (len(a) * len(b)))

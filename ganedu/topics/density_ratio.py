@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .. import metrics
 from ..inputs import one_of, whole
-from ..metrics import nearest_mode
 
 KINDS = ("logistic", "isotonic")
 
@@ -141,34 +141,15 @@ def push(score: Callable[[Tensor], Tensor], z: Tensor, steps: int = 50, size: fl
 # ------------------------------------------------------------------------------------------------ how right is d?
 
 
-class Reliability(NamedTuple):
-    """By bins of what D says: `said` mean of sigmoid(d), `real` share that is real, `count`, each (bins,); `error`.
-
-    Empty bins hold NaN. error = sum count |said - real| / N, the expected calibration error: 0 at best.
-    """
-
-    said: Tensor
-    real: Tensor
-    count: Tensor
-    error: float
-
-
-def reliability(d_real: Tensor, d_fake: Tensor, bins: int = 10) -> Reliability:
+def reliability(d_real: Tensor, d_fake: Tensor, bins: int = 10) -> metrics.Reliability:
     """How often a point is real among those where D says so and so much, for logits (N,) and (M,).
 
-    Equally wide bins of sigmoid(d). Balanced classes, N = M, make d the logit of p / (p + q). Raises ValueError for
-    logits of another number of axes or not finite, or fewer than 20 of either. Source: Guo and others 2017, section 2.
+    The `metrics.reliability` of sigmoid(d). Balanced classes, N = M, make d the logit of p / (p + q). Raises ValueError
+    for logits of another number of axes or not finite, fewer than 20 of either, or bins outside 1 to 1,000.
     """
-    whole("bins", bins, 1, 1000)
     _both(d_real, d_fake)
-    said = torch.cat([d_real, d_fake]).double().sigmoid()
-    real = torch.cat([torch.ones_like(d_real), torch.zeros_like(d_fake)]).double()
-    place = (said * bins).long().clamp(max=bins - 1)
-    count = place.bincount(minlength=bins)
-    zeros = torch.zeros(bins, dtype=torch.float64, device=said.device)
-    means = [zeros.index_add(0, place, v) / count for v in (said, real)]  # 0 / 0 is NaN
-    error = ((means[0] - means[1]).abs() * count).nansum() / len(said)
-    return Reliability(*means, count, float(error))
+    real = torch.cat([torch.ones_like(d_real), torch.zeros_like(d_fake)])
+    return metrics.reliability(torch.cat([d_real, d_fake]).double().sigmoid(), real, bins=bins)
 
 
 class Calibration(NamedTuple):
@@ -249,29 +230,14 @@ def unevenness(x: Tensor, modes: Tensor, std: float, radius: float = 4.0) -> flo
 
     Counted are the points of x (n, dim) within `radius` std of a mode; 1 where there is none. As much mass would
     have to move to other modes. A sample of equal modes is not at 0, but about sqrt(K / (2 pi n)). Raises as
-    `nearest_mode`.
+    `metrics.nearest_mode`.
     """
-    distance, place = nearest_mode(x, modes)
+    distance, place = metrics.nearest_mode(x, modes)
     near = place[distance < radius * std]
     if not len(near):
         return 1.0
     share = near.bincount(minlength=len(modes)).double() / len(near)
     return float((share - 1 / len(modes)).abs().sum() / 2)
-
-
-def energy_distance(a: Tensor, b: Tensor) -> float:
-    """2 E|a - b| - E|a - a'| - E|b - b'| between points (N, dim) and (M, dim), unbiased: 0 on average for equal ones.
-
-    Euclidean; means over pairs of different points. Raises ValueError for fewer than 2 points, or of two widths.
-    Source: Székely and Rizzo 2013, section 2.
-    """
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
-        raise ValueError(
-            f"give points (N, dim) and (M, dim), two or more of each: got {tuple(a.shape)}, {tuple(b.shape)}."
-        )
-    a, b = a.double(), b.double()
-    within = [torch.cdist(x, x).sum() / (len(x) * (len(x) - 1)) for x in (a, b)]
-    return float(2 * torch.cdist(a, b).mean() - within[0] - within[1])
 
 
 def _uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -35,6 +35,7 @@ from torch import Tensor
 from .. import metrics
 from ..checkpoints import CHECKPOINT, RECORDS, write_atomic
 from ..data import Images, load
+from ..data.folders import suffixes
 from ..inputs import brief, whole
 from ..pixels import as_float
 from ..runs import recipes
@@ -48,21 +49,6 @@ MEASURES, PAGE = "own_pictures.json", "own_pictures.html"  # what was measured, 
 LIMIT = "own_pictures_limit.json"  # and the seconds that it was given
 EVERY = 5.0  # seconds between two measures, about: what `ganedu train` takes to the next checkpoint
 UTF8 = {"PYTHONIOENCODING": "utf-8:replace"}  # what a command prints, whatever the system's own encoding
-PICTURES = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jfif",
-    ".webp",
-    ".bmp",
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".heic",
-    ".ppm",
-    ".pgm",
-)
 
 
 # ------------------------------------------------------------------------------------------------------ what is there
@@ -155,10 +141,10 @@ def _folder(folder: str | Path) -> Path:
 
 def _count(folder: Path) -> None:
     """Raise ValueError for a folder with far too much in it, such as a whole disk, before anything is opened."""
-    pictures = 0
+    pictures, known = 0, suffixes()
     for places, (_, folders, names) in enumerate(os.walk(folder), 1):
         folders[:] = [f for f in folders if not f.startswith(".")]
-        pictures += sum(name.lower().endswith(PICTURES) for name in names)
+        pictures += sum(os.path.splitext(name)[1].lower() in known for name in names)
         if pictures > MOST or places > MOST:
             what = f"{MOST:,} pictures" if pictures > MOST else f"{MOST:,} folders"
             raise ValueError(f"{folder} holds more than {what}: give the folder that holds those you mean.")
@@ -215,21 +201,19 @@ class Measure(NamedTuple):
 def measure(fake: Tensor, train: Tensor, held_out: Tensor, step: int = 0, seconds: float = 0.0) -> Measure:
     """The Measure of fakes (N, F), by training pictures (L, F) and held-out ones (M, F), features all.
 
-    distance = 2 mean |f_i - h_j| - mean |f_i - f_k| - mean |h_j - h_l|, i != k, j != l: 0 on average for equal
-    distributions, above it for all others, by chance below; in units of the features. `error`: the jackknife's over
-    fakes. Raises ValueError for fewer than 20 of a kind, constant features, or values that are not finite.
-    Source: Székely and Rizzo 2013 (here without the pairs of a point with itself); for `further` Meehan and others
-    2020, section 3.
+    `distance` is `metrics.energy_distance`, unbiased: 0 on average for equal distributions, above it for all others, by
+    chance below; in units of the features. `error`: the jackknife's over fakes. Raises ValueError for fewer than 20 of
+    a kind, constant features, or values that are not finite. Source of `further`: Meehan and others 2020, section 3.
     """
     copied = metrics.copying_u(fake, train, held_out)
     f, h = fake.double(), held_out.double()
     n, m, across, own = len(f), len(h), torch.cdist(f, h), torch.cdist(f, f)
     total, of_fake = own.sum(), own.sum(1)
-    distance = 2 * across.mean() - total / (n * (n - 1)) - torch.cdist(h, h).sum() / (m * (m - 1))
-    # the same with fake i left out, but for what the held-out pictures have among themselves
+    # the distance with fake i left out, but for what the held-out pictures have among themselves
     without = 2 * (across.sum() - across.sum(1)) / ((n - 1) * m) - (total - 2 * of_fake) / ((n - 1) * (n - 2))
     error = ((n - 1) * without.var(correction=0)).sqrt()
-    return Measure(step, seconds, float(distance), float(error), across.mean(0).cpu().tolist(), copied.auc, copied.z)
+    distance = metrics.energy_distance(f, h, unbiased=True)
+    return Measure(step, seconds, distance, float(error), across.mean(0).cpu().tolist(), copied.auc, copied.z)
 
 
 def later(before: Measure, after: Measure) -> tuple[float, float]:

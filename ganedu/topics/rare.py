@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 
+from .. import metrics
 from ..data import Images, to_float
 from ..inputs import one_of, whole
-from ..metrics import Classifier
 from ..metrics.judges import fit
 from ..models import build
 from ..pixels import check
@@ -195,7 +195,7 @@ def probabilities(
     """
     check(x, name="x")
     with seeded(seed):
-        net = Classifier(x.shape[-1], x.shape[1], int(labels.max()) + 1, width=8)
+        net = metrics.Classifier(x.shape[-1], x.shape[1], int(labels.max()) + 1, width=8)
         net = net.to(x.device, memory_format=torch.channels_last)
         weights = None if weights is None else weights.to(x)
 
@@ -263,38 +263,18 @@ def traded(p: Tensor, labels: Tensor, rare: Sequence[int], prior: Tensor, factor
     return found
 
 
-class Reliability(NamedTuple):
-    """By bins of the probability told: its mean, the share that came true, the share of all cases; and two sums.
-
-    `error` is the expected calibration error, sum of mass |told - true|; `ratio` the rare classes' mean probability
-    over their share in the world: 1 where it is right on the whole, 2 where rare classes are foretold twice too often.
-    """
-
-    told: Tensor
-    true: Tensor
-    mass: Tensor
-    error: float
-    ratio: float
-
-
-def reliability(p: Tensor, labels: Tensor, rare: Sequence[int], prior: Tensor, bins: int = 10) -> Reliability:
+def reliability(p: Tensor, labels: Tensor, rare: Sequence[int], prior: Tensor, bins: int = 10) -> metrics.Reliability:
     """Do images that are told "rare class c with probability q" belong to c in a share q of cases? In the world.
 
-    A case is an image and a rare class; image i weighs prior of its class over that class's held-out images. Bins of
-    equal width; empty ones have mass 0 and NaN. Raises as `scores`. Source: Guo et al. 2017, eq. 3 (for the top class).
+    The `metrics.reliability` of cases, each an image and a rare class; image i weighs prior of its class over that
+    class's held-out images, so that all masses sum to 1. Raises as `scores`, or for bins outside 1 to 1,000.
     """
     _check(p, labels, prior)
     p, labels, prior = p.double().cpu(), labels.cpu(), prior.double().cpu()
     weight = (prior / labels.bincount(minlength=len(prior)))[labels] / len(rare)
     told = torch.cat([p[:, c] for c in rare])
-    true = torch.cat([(labels == c).double() for c in rare])
-    weight = weight.repeat(len(rare))
-    place = (told * bins).long().clamp(max=bins - 1)
-    sums = (torch.ones_like(told), told, true)
-    mass, mean_told, mean_true = (torch.zeros(bins, dtype=torch.float64).index_add_(0, place, weight * v) for v in sums)
-    error = float((mean_told - mean_true).abs().sum())
-    ratio = float((weight @ told) / (weight @ true))
-    return Reliability(mean_told / mass, mean_true / mass, mass, error, ratio)
+    true = torch.cat([labels == c for c in rare])
+    return metrics.reliability(told, true, weight.repeat(len(rare)), bins)
 
 
 def _check(p: Tensor, labels: Tensor, prior: Tensor) -> int:

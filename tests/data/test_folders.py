@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from ganedu import data
+from ganedu.data import folders
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -35,6 +36,11 @@ def test_any_format(tmp_path, suffix):
     x = load(tmp_path).x
     assert x.shape == (1, 3, 16, 16)
     assert float((x[0].float().mean((1, 2)) - torch.tensor(RED)).abs().max()) < 3  # JPEG and WebP round
+
+
+def test_names_of_pictures_end_like_those_that_can_be_opened():
+    assert {".png", ".jpg", ".jpeg", ".webp", ".tif"} <= folders.suffixes()
+    assert not {".eps", ".txt", ".npy", ""} & folders.suffixes()
 
 
 @pytest.mark.parametrize(

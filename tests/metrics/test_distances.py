@@ -1,4 +1,4 @@
-"""Oracles: scipy's matrix root, torchmetrics' FID, KID and Inception Score, scikit-learn's kernel, closed forms."""
+"""Oracles: scipy's matrix root and distances, torchmetrics' scores, scikit-learn's kernel, closed forms."""
 
 import math
 import warnings
@@ -6,7 +6,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from scipy.linalg import sqrtm
+from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics.pairwise import polynomial_kernel
 
 from ganedu import data, metrics
@@ -192,6 +194,59 @@ def test_subsets_that_do_not_fit_are_refused(subsets, size):
         metrics.kernel_distance(draw(100, 4), draw(120, 4, 1), subsets, size)
 
 
+# ------------------------------------------------------------------------------------------------- energy distance
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_energy_distance_is_that_of_scipys_pairs(scale):
+    a, b = draw(12, 4) + scale, draw(7, 4, 1) + scale + 0.5
+    all_pairs = 2 * cdist(a, b).mean() - cdist(a, a).mean() - cdist(b, b).mean()
+    different = 2 * cdist(a, b).mean() - pdist(a).mean() - pdist(b).mean()
+    assert abs(metrics.energy_distance(a, b) - all_pairs) < 1e-12 * scale
+    assert abs(metrics.energy_distance(a, b, unbiased=True) - different) < 1e-12 * scale
+
+
+def test_energy_distance_in_one_column_is_scipys():
+    a, b = draw(30, 1), 2 * draw(50, 1, 1) + 1  # scipy gives the root, by distribution functions
+    assert abs(metrics.energy_distance(a, b) - stats.energy_distance(a[:, 0], b[:, 0]) ** 2) < 1e-12
+
+
+def test_energy_distance_by_hand():
+    a, b = torch.tensor([[0.0], [2.0]]), torch.ones(3, 1)
+    assert metrics.energy_distance(a, b) == 2 * 1 - (0 + 2 + 2 + 0) / 4 - 0
+    assert metrics.energy_distance(a, b, unbiased=True) == 2 * 1 - 2 - 0
+    assert metrics.energy_distance(a, b[:1]) == 1 and metrics.energy_distance(b, b) == 0
+
+
+def test_energy_distance_of_the_same_rows_and_of_many():
+    a = draw(1100, 5)  # more than are taken at once
+    order = torch.randperm(1100, generator=torch.Generator().manual_seed(0))
+    assert 0 <= metrics.energy_distance(a, a[order]) < 1e-12
+    assert abs(metrics.energy_distance(a, a[order], unbiased=True) + 2 * pdist(a).mean() / 1100) < 1e-12
+    first, rest = a[:600], a[600:]
+    assert metrics.energy_distance(first, rest) == pytest.approx(metrics.energy_distance(rest, first), rel=1e-12)
+    wanted = 2 * cdist(first, rest).mean() - pdist(first).mean() - pdist(rest).mean()
+    assert abs(metrics.energy_distance(first, rest, unbiased=True) - wanted) < 1e-12
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_energy_distance_of_one_distribution_is_as_the_docstring_says(unbiased):
+    length = 2 * math.gamma(2.5) / math.gamma(2)  # E|x - x'| of N(0, I) in four dimensions
+    found = [metrics.energy_distance(draw(50, 4, 2 * i), draw(100, 4, 2 * i + 1), unbiased) for i in range(60)]
+    wanted = 0 if unbiased else length * (1 / 50 + 1 / 100)
+    assert abs(np.mean(found) - wanted) < 4 * np.std(found) / math.sqrt(60)
+    assert (min(found) < 0) == unbiased
+
+
+def test_an_energy_distance_needs_tables_with_rows():
+    with pytest.raises(ValueError, match=r"one F: got \(6, 2\) and list"):
+        metrics.energy_distance(draw(6, 2), [[1.0, 2.0]])
+    with pytest.raises(ValueError, match="6 and 0 samples are too few here: give at least 1"):
+        metrics.energy_distance(draw(6, 2), draw(6, 2)[:0])
+    with pytest.raises(ValueError, match=r"1 and 6 samples are too few here: give at least 2 .* \(a pair of rows\)"):
+        metrics.energy_distance(draw(1, 2), draw(6, 2), unbiased=True)
+
+
 # ------------------------------------------------------------------------------------------------- Inception Score
 
 
@@ -251,7 +306,7 @@ def spoilt(value):
     return x
 
 
-@pytest.mark.parametrize("measure", BOTH)
+@pytest.mark.parametrize("measure", [*BOTH, metrics.energy_distance])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_features_that_are_not_finite_are_refused(measure, value):
     with pytest.raises(ValueError, match="the first features hold NaN or infinity"):
@@ -262,7 +317,7 @@ def test_features_that_are_not_finite_are_refused(measure, value):
         metrics.frechet_extrapolated(draw(100, 4), spoilt(value))
 
 
-@pytest.mark.parametrize("measure", [*BOTH, metrics.frechet_extrapolated])
+@pytest.mark.parametrize("measure", [*BOTH, metrics.frechet_extrapolated, metrics.energy_distance])
 @pytest.mark.parametrize("shapes", [((100, 4), (100, 5)), ((100,), (100,)), ((9, 2, 2), (9, 2, 2)), ((9, 0), (9, 0))])
 def test_features_of_other_shapes_are_refused(measure, shapes):
     with pytest.raises(ValueError, match=r"features must be \(N, F\) with one F"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from ganedu.metrics import wilson
+from ganedu.metrics import energy_distance, wilson
 from ganedu.topics import completions as cp
 
 
@@ -54,38 +54,13 @@ def test_spread_of_what_is_known(fill, wanted):
     assert cp.spread_kept(torch.where(mask, true, fill(true)), true, mask) == pytest.approx(wanted, abs=1e-12)
 
 
-def test_energy_in_one_column_is_scipys():
-    a, b = torch.randn(30, 1), torch.randn(50, 1) * 2 + 1  # scipy gives the root, by distribution functions
-    assert cp.energy_distance(a, b) == pytest.approx(stats.energy_distance(a[:, 0], b[:, 0]) ** 2, rel=1e-6)
-
-
-def test_energy_in_several_columns_by_a_loop():
-    a, b = torch.randn(12, 4), torch.randn(7, 4) + 0.5
-    mean = lambda x, y: np.mean([[np.linalg.norm(p - q) for q in y.numpy()] for p in x.numpy()])  # noqa: E731
-    assert cp.energy_distance(a, b) == pytest.approx(2 * mean(a, b) - mean(a, a) - mean(b, b), rel=1e-5)
-
-
-def test_energy_of_the_same_rows_is_nothing_and_chunks_do_not_matter():
-    a = torch.randn(1100, 5)
-    assert cp.energy_distance(a, a[torch.randperm(1100)]) == pytest.approx(0, abs=1e-12)
-    first, rest = a[:600], a[600:]
-    assert cp.energy_distance(first, rest) == pytest.approx(cp.energy_distance(rest, first), rel=1e-12)
-
-
-def test_energy_of_one_distribution_is_as_the_docstring_says():
-    length = 2 * math.gamma(2.5) / math.gamma(2)  # E|x - x'| of N(0, I) in four dimensions, 2 gamma(5/2) / gamma(2)
-    found = [cp.energy_distance(torch.randn(50, 4), torch.randn(100, 4)) for _ in range(60)]
-    wanted = length * (1 / 50 + 1 / 100)
-    assert abs(np.mean(found) - wanted) < 4 * np.std(found) / math.sqrt(60)
-
-
 def test_a_draw_beats_the_mean_by_energy_and_loses_by_rmse():
     x = torch.randn(400, 1)
     true, mask = torch.cat([x, x + torch.randn(400, 1)], 1), torch.ones(400, 2, dtype=torch.bool)
     mask[:, 1] = False
     mean, drawn = torch.cat([x, x], 1), torch.cat([x, x + torch.randn(400, 1)], 1)
     assert cp.rmse(mean, true, mask) < cp.rmse(drawn, true, mask) / 1.2
-    assert cp.energy_distance(drawn, true) < cp.energy_distance(mean, true) / 3
+    assert energy_distance(drawn, true) < energy_distance(mean, true) / 3
 
 
 def test_accuracy_where_the_answer_is_known():
@@ -244,9 +219,8 @@ LABELS = torch.tensor([0, 1] * 3)
         (lambda: cp.rmse(TRUE / 0, TRUE, MASK), "completed table holds NaN"),
         (lambda: cp.rmse(TRUE, TRUE.long(), MASK), "true table must be a floating tensor"),
         (lambda: cp.spread_kept(TRUE, torch.ones(6, 2), MASK), "do not vary within a column"),
-        (lambda: cp.energy_distance(TRUE, TRUE[:, :1]), "2 and 1 columns"),
-        (lambda: cp.energy_distance(TRUE, [[1.0, 2.0]]), "second table must be a floating tensor.*got list"),
-        (lambda: cp.energy_distance(TRUE, TRUE[:0]), "no row or column short"),
+        (lambda: cp.energy_of_filling(TRUE, TRUE.long()), "true table must be a floating tensor"),
+        (lambda: cp.energy_of_filling(TRUE / 0, TRUE), "completed table holds NaN"),
         (lambda: cp.accuracy(TRUE, LABELS[:4], TRUE, LABELS), "train: 6 rows but labels"),
         (lambda: cp.accuracy(TRUE, 0 * LABELS, TRUE, LABELS), "two classes or more"),
         (lambda: cp.accuracy(TRUE, LABELS, TRUE, LABELS, masks=(MASK, MASK[:3])), "is bool of that shape"),
