@@ -213,7 +213,6 @@ def train(args) -> None:
         else:
             trainer.save(out, settings)  # a folder that cannot be written is known now, not after an hour
         _train(trainer, out, settings, args)
-    processes.leave()
 
 
 def _run_of(args):
@@ -575,6 +574,13 @@ def _arguments_of_sample(p: argparse.ArgumentParser) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    code = _main(argv)
+    if argv is None and (processes := sys.modules.get("ganedu.processes")):
+        processes.leave(code)
+    return code
+
+
+def _main(argv: list[str] | None) -> int:
     stopped = []
     with _once():
         top = parser()

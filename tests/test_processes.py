@@ -196,6 +196,33 @@ def test_a_usage_error_is_said_by_the_main_process_alone(monkeypatch, capsys):
 # ------------------------------------------------------------------------------------------------- from end to end
 
 
+END = """
+import sys, torch
+from ganedu import processes
+torch.distributed.init_process_group("gloo", init_method=sys.argv[2], rank=int(sys.argv[1]), world_size=2)
+processes.mean(torch.ones(3))
+print("said")
+processes.leave(int(sys.argv[3]))
+print("not said")
+"""
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_program_of_several_ends_with_its_own_exit_code(tmp_path, code):
+    """Left to end as Python does, one such pair in four aborted on a busy machine."""
+    for i in range(6):
+        pair = [
+            subprocess.Popen(
+                [sys.executable, "-c", END, str(r), (tmp_path / str(i)).as_uri(), str(code)],
+                text=True,
+                stdout=subprocess.PIPE,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
+            for r in range(2)
+        ]
+        assert [(p.communicate(timeout=100)[0], p.returncode) for p in pair] == [("said\n", code)] * 2
+
+
 def test_the_command_runs_under_a_launcher_writes_one_run_and_prints_once(tmp_path, capsys):
     out = tmp_path / "run"
     line = ["train", "dcgan", "--image-size", "16", "--width", "2", "--out", str(out)]
