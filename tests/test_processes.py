@@ -209,7 +209,7 @@ print("not said")
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_a_program_of_several_ends_with_its_own_exit_code(tmp_path, code):
-    """Left to end as Python does, one such pair in four aborted on a busy machine."""
+    """Left to end as Python does, one such pair in six aborted on a busy machine."""
     for i in range(6):
         pair = [
             subprocess.Popen(
