@@ -196,7 +196,8 @@ def fit_law(rows: Sequence[dict], names: Sequence[str], of: str = "distance", by
     once. Runs of one seed share pictures, and moments of one run share the run: rows are not independent, seeds are.
     Raises ValueError for fewer than 2 seeds, unequal designs, values not above 0, or factors that cannot be told apart.
     Source of the form: Hestness and others 2017, Deep Learning Scaling is Predictable, Empirically (a power law in
-    data); with several factors Kaplan and others 2020, Scaling Laws for Neural Language Models.
+    data, and a floor, which this has not). The product over several factors is ours: Kaplan and others 2020, Scaling
+    Laws for Neural Language Models, add a term of size and one of data, so that the scarcest binds.
     """
     names = tuple(names)
     missing = {name for row in rows for name in (*names, of, by) if name not in row}
