@@ -61,7 +61,7 @@ CASES = {
             ("limit", "z within ±0.3"),
         ],
     ),
-    "22_scaling_up": (6, [("processes", "64 cores"), ("runs", "12 seeds")]),
+    "22_scaling_up": (6, [("processes", "64 processes"), ("runs", "12 seeds")]),
     "23_words_motion_sound": (4, [("scatter", "phases scattered 0.0")]),
     "24_gans_after_2024": (6, [("mean", "Rejection keeps 14%")]),
 }
